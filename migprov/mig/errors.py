@@ -1,0 +1,53 @@
+"""What can be wrong with a request or a layout, known before anything is touched."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+
+class MigError(Exception):
+    """Base of the domain's errors. ``code`` is the wire's word for it, ``next`` what the reader should do."""
+
+    code = "internal"
+
+    def __init__(self, message: str, gpu: Optional[int] = None, next: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.gpu = gpu
+        self.next = next
+
+
+class BadRequest(MigError):
+    """The request is malformed; nothing was read or changed."""
+
+    code = "bad_request"
+
+
+class UnknownGpu(MigError):
+    """A selector names no GPU of this node."""
+
+    code = "unknown_gpu"
+
+
+class UnknownProfile(MigError):
+    """A profile that this GPU does not have."""
+
+    code = "unknown_profile"
+
+
+class LayoutImpossible(MigError):
+    """The wanted instances cannot be placed on this GPU together."""
+
+    code = "layout_impossible"
+
+
+class NotMigCapable(MigError):
+    """The GPU has no MIG."""
+
+    code = "not_mig_capable"
+
+
+class GpuBusy(MigError):
+    """Work is running on what would have to go."""
+
+    code = "gpu_busy"
