@@ -1,0 +1,42 @@
+# Every target sets up what it needs first (scripts/setup.sh); on a ready machine that costs a few milliseconds.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup dev demo test lint format molecule clean
+
+VENV := .venv/bin
+# Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
+ARGS ?=
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:
+	@scripts/setup.sh
+
+dev: setup ## a virtual environment in .venv with the package and its tools, ready to work in
+	@echo "ready: source .venv/bin/activate"
+
+demo: setup ## the voice pipeline on simulated GPUs: three cards half empty, then two, one free
+	@$(VENV)/python demo/demo.py $(ARGS)
+
+test: setup ## all tests, on simulated nodes behind real OpenSSH
+	@$(VENV)/python -m pytest $(ARGS)
+
+lint: setup ## ruff, mypy --strict, ansible-lint (production)
+	@$(VENV)/ruff check
+	@$(VENV)/ruff format --check
+	@$(VENV)/mypy
+	@$(VENV)/ansible-lint --offline -q
+
+format: setup ## put the code in order
+	@$(VENV)/ruff check --fix
+	@$(VENV)/ruff format
+
+molecule: setup ## the role on simulated nodes: converge, idempotence, verify
+	@scripts/molecule.sh $(ARGS)
+
+clean: ## remove .venv and everything that was built or cached in the checkout
+	@rm -rf .venv .dev .ansible .demo dist build .setup.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
