@@ -1,0 +1,99 @@
+"""The state of a node's GPUs, as read."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+from .profiles import Card
+
+
+class ComputeInstance(NamedTuple):
+    """``start`` and ``size`` are compute slices inside the GPU instance; ``uuid`` is the MIG device's."""
+
+    ci_id: Optional[int]
+    profile: str
+    start: Optional[int]
+    size: int
+    profile_id: Optional[int] = None
+    uuid: Optional[str] = None
+
+
+class GpuInstance(NamedTuple):
+    """``start`` and ``size`` are memory slices. ``gi_id`` is None in a predicted state."""
+
+    gi_id: Optional[int]
+    profile: str
+    profile_id: int
+    start: int
+    size: int
+    compute_instances: Tuple[ComputeInstance, ...] = ()
+
+
+class Process(NamedTuple):
+    """A process on a GPU. ``memory_mib`` is None where the driver does not say; ``kind``: compute, graphics, mps."""
+
+    pid: int
+    command: str
+    user: str
+    memory_mib: Optional[int]
+    gi_id: Optional[int]
+    ci_id: Optional[int]
+    kind: str
+
+
+class Trouble(NamedTuple):
+    """Why a GPU could not be read."""
+
+    code: str
+    message: str
+
+
+class Gpu(NamedTuple):
+    """One GPU. ``error`` says why it could not be read; then the other fields hold what is known."""
+
+    index: int
+    uuid: str = ""
+    pci_bus_id: str = ""
+    minor: Optional[int] = None
+    name: str = ""
+    device_id: str = ""
+    product: Optional[str] = None
+    memory_mib: Optional[int] = None
+    memory_used_mib: Optional[int] = None
+    mig_capable: bool = False
+    mig_current: bool = False
+    mig_pending: bool = False
+    instances: Tuple[GpuInstance, ...] = ()
+    processes: Tuple[Process, ...] = ()
+    error: Optional[Trouble] = None
+
+    @property
+    def label(self) -> str:
+        """How messages name the GPU."""
+        return "GPU %d (%s)" % (self.index, self.uuid or "no UUID")
+
+
+class State(NamedTuple):
+    """A node's GPUs. ``cards`` holds the profiles by GPU index, where they were asked for."""
+
+    driver_version: str
+    gpus: Tuple[Gpu, ...]
+    cards: Optional[Dict[int, Card]] = None
+
+    def gpu(self, index: int) -> Gpu:
+        return next(gpu for gpu in self.gpus if gpu.index == index)
+
+    def to_json(self) -> Dict[str, Any]:
+        """The wire form (docs/architecture.md)."""
+        return {"driver_version": self.driver_version, "gpus": [_gpu_json(gpu) for gpu in self.gpus]}
+
+
+def _gpu_json(gpu: Gpu) -> Dict[str, Any]:
+    data = dict(gpu._asdict())
+    data["instances"] = [
+        dict(gi._asdict(), compute_instances=[dict(ci._asdict()) for ci in gi.compute_instances])
+        for gi in gpu.instances
+    ]
+    data["processes"] = [dict(process._asdict()) for process in gpu.processes]
+    data["error"] = None if gpu.error is None else dict(gpu.error._asdict())
+    return data
