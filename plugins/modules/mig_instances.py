@@ -1,0 +1,128 @@
+#!/usr/bin/python
+
+# Copyright: (c) migprov contributors
+# GNU General Public License v3.0+ (see plugins/COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mig_instances
+short_description: Have exactly these GPU instances on GPUs in MIG mode
+version_added: 0.1.0
+description:
+  - Brings the given GPUs to exactly the wanted GPU instances and compute instances. MIG mode must be on already.
+  - Instances that fit what is wanted stay, busy ones first. Only what has to go is destroyed.
+  - What cannot be placed is refused before the first write, with the reason.
+author:
+  - migprov contributors (@migprov)
+extends_documentation_fragment:
+  - migprov.gpu.attributes
+  - migprov.gpu.attributes.changes
+  - migprov.gpu.gpus
+options:
+  instances:
+    description:
+      - Either a mapping of profile to count, such as V({3g.40gb: 2}). A profile of a compute instance, such as
+        C(1c.3g.40gb), is packed into as few GPU instances as hold the count.
+      - Or a list of mappings with C(profile), C(start) (memory slice, chosen when left out) and C(compute_instances)
+        (a list of profiles, or of mappings with C(profile) and C(start); one that spans the GPU instance when left
+        out).
+      - An empty list or mapping means that there is to be none.
+    type: raw
+    required: true
+seealso:
+  - module: migprov.gpu.mig_layout
+  - module: migprov.gpu.mig_mode
+"""
+
+EXAMPLES = r"""
+- name: Two 3g.40gb on GPU 1
+  migprov.gpu.mig_instances:
+    gpus: [1]
+    instances:
+      3g.40gb: 2
+  become: true
+
+- name: A chosen place, and a GPU instance cut into compute instances
+  migprov.gpu.mig_instances:
+    gpus: [1]
+    instances:
+      - profile: 3g.40gb
+        start: 4
+      - profile: 3g.40gb
+        compute_instances: [1c.3g.40gb, 1c.3g.40gb]
+  become: true
+"""
+
+RETURN = r"""
+before:
+  description: The driver and the GPUs before, in the form of RV(migprov.gpu.mig_info#module:gpus).
+  returned: when the node answered
+  type: dict
+after:
+  description: The driver and the GPUs afterwards; in check mode as they would be.
+  returned: when the node answered
+  type: dict
+steps:
+  description:
+    - The steps that were done, in order; in check mode those that would be done.
+    - The steps of check mode and of the run that follows are equal.
+  returned: when the node answered
+  type: list
+  elements: dict
+  sample:
+    - action: create_gpu_instance
+      gpu: 1
+      uuid: GPU-6f31a63c-7d1e-5bb5-a6f1-3a4b2c1d0e9f
+      profile: 3g.40gb
+      profile_id: 9
+      start: 4
+      size: 4
+planned:
+  description: The whole plan. Differs from RV(steps) only when a step failed.
+  returned: when the node answered
+  type: list
+  elements: dict
+error:
+  description:
+    - What went wrong, for a play that wants to decide by it. C(msg) says the same as text.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description: One word such as V(gpu_busy), V(layout_impossible), V(no_permission) or V(driver_too_old).
+      type: str
+    message:
+      description: What is wrong.
+      type: str
+    gpu:
+      description: Index of the GPU, if it is about one.
+      type: int
+    next:
+      description: The next action for the person who reads it.
+      type: str
+    holders:
+      description: The processes that hold the GPU, each with C(pid), C(command), C(user), C(memory_mib), C(gi_id).
+      type: list
+      elements: dict
+    undone:
+      description: Steps that were done and then undone.
+      type: list
+      elements: dict
+    differences:
+      description: What is not as wanted, as sentences.
+      type: list
+      elements: str
+"""
+
+from ..module_utils.arguments import MIG_INSTANCES
+from ..module_utils.stub import refuse
+
+
+def main():
+    refuse("mig_instances", MIG_INSTANCES)
+
+
+if __name__ == "__main__":
+    main()
