@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Dict, Optional, Sequence
 
 
 class MigError(Exception):
-    """Base of the domain's errors. ``code`` is the wire's word for it, ``next`` what the reader should do."""
+    """Base of the domain's errors.
+
+    ``code`` is the wire's word for it, ``gpu`` the index concerned, ``next`` what the reader should do, ``holders``
+    the processes in the way and ``differences`` what verify found, both in their wire form.
+    """
 
     code = "internal"
 
-    def __init__(self, message: str, gpu: Optional[int] = None, next: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        gpu: Optional[int] = None,
+        next: str = "",
+        holders: Sequence[Dict[str, Any]] = (),
+        differences: Sequence[str] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.gpu = gpu
         self.next = next
+        self.holders = list(holders)
+        self.differences = list(differences)
 
 
 class BadRequest(MigError):
@@ -45,6 +58,12 @@ class NotMigCapable(MigError):
     """The GPU has no MIG."""
 
     code = "not_mig_capable"
+
+
+class GpuLost(MigError):
+    """The GPU does not answer."""
+
+    code = "gpu_lost"
 
 
 class GpuBusy(MigError):

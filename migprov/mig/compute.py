@@ -1,0 +1,85 @@
+"""Compute instances inside one GPU instance: which to keep, destroy and create."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from . import names
+from .arrange import Item, arrangements
+from .errors import LayoutImpossible
+from .profiles import Profile
+from .state import ComputeInstance
+from .wanted import WantedInstance
+
+
+class Compute(NamedTuple):
+    """A compute instance to be: compute slices and first slice, or None where the driver may choose."""
+
+    slices: int
+    start: Optional[int]
+
+
+class Reconciled(NamedTuple):
+    """What changes inside a GPU instance."""
+
+    destroy: Tuple[ComputeInstance, ...]
+    create: Tuple[Compute, ...]
+    busy_lost: int
+
+
+def wanted_computes(wanted: WantedInstance, profile: Profile, gpu: Optional[int] = None) -> Tuple[Compute, ...]:
+    """The compute instances wanted in a GPU instance; raises LayoutImpossible when they do not fit into it."""
+    if wanted.compute_instances is None:
+        return (Compute(profile.slices, None),)
+    computes = []
+    for item in wanted.compute_instances:
+        slices = names.parse(item.profile).compute_slices or profile.slices
+        computes.append(Compute(slices, item.start))
+    if next(_placements(profile.slices, computes), None) is None:
+        raise LayoutImpossible(
+            "compute instances of %s slices do not fit into a %s, which has %d"
+            % (" + ".join(str(compute.slices) for compute in computes), profile.name, profile.slices),
+            gpu=gpu,
+            next="ask for fewer or smaller compute instances",
+        )
+    return tuple(computes)
+
+
+def reconcile(
+    slices: int, existing: Sequence[ComputeInstance], busy: FrozenSet[int], wanted: Sequence[Compute]
+) -> Reconciled:
+    """Keep every compute instance that can stay, busy ones first; place the others in what is free.
+
+    ``slices``: compute slices of the GPU instance; ``busy``: ids of compute instances with processes.
+    """
+    pinned = any(compute.start is not None for compute in wanted)
+    if not pinned and Counter(c.slices for c in wanted) == Counter(ci.size for ci in existing):
+        return Reconciled((), (), 0)
+    if not existing:
+        order = sorted(wanted, key=lambda compute: -compute.slices)
+        if pinned:
+            starts = next(_placements(slices, order))
+            order = [Compute(compute.slices, start) for compute, start in zip(order, starts)]
+        return Reconciled((), tuple(order), 0)
+    best: Optional[Tuple[Tuple[int, int, Tuple[int, ...]], Reconciled]] = None
+    for starts in _placements(slices, wanted):
+        spans = [(start, compute.slices) for start, compute in zip(starts, wanted)]
+        gone = tuple(ci for ci in existing if (ci.start, ci.size) not in spans)
+        kept = [(ci.start, ci.size) for ci in existing if ci not in gone]
+        new = tuple(Compute(size, start) for start, size in spans if (start, size) not in kept)
+        lost = sum(1 for ci in gone if ci.ci_id in busy)
+        cost = (lost, len(gone), starts)
+        if best is None or cost < best[0]:
+            best = (cost, Reconciled(gone, new, lost))
+    assert best is not None  # wanted_computes has shown that a placement exists
+    return best[1]
+
+
+def _placements(slices: int, wanted: Sequence[Compute]) -> Iterator[Tuple[int, ...]]:
+    items: List[Item] = []
+    for compute in wanted:
+        anywhere = tuple(range(slices - compute.slices + 1))
+        starts = anywhere if compute.start is None else tuple(s for s in anywhere if s == compute.start)
+        items.append(Item((compute.slices, -1 if compute.start is None else compute.start), starts, compute.slices))
+    return arrangements(items)

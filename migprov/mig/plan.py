@@ -1,0 +1,212 @@
+"""From what is to what is wanted: the steps, and the state they lead to."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from . import names, steps
+from .errors import GpuBusy, GpuLost, NotMigCapable, UnknownProfile
+from .fit import Busy, Fit, fit
+from .profiles import Card
+from .state import ComputeInstance, Gpu, GpuInstance, Process, State
+from .steps import Step
+from .wanted import WantedGpu, WantedInstance
+
+
+def plan(state: State, wanted: Mapping[int, WantedGpu]) -> List[Step]:
+    """The steps that bring each wanted GPU to its layout, GPU after GPU; empty when nothing is to be done.
+
+    Raises GpuLost, NotMigCapable, UnknownProfile, LayoutImpossible or GpuBusy before any step is known: either
+    the whole plan stands or nothing is done.
+    """
+    cards = state.cards or {}
+    done: List[Step] = []
+    for index in sorted(wanted):
+        done += plan_gpu(state.gpu(index), wanted[index], cards.get(index))
+    return done
+
+
+def plan_gpu(gpu: Gpu, wanted: WantedGpu, card: Optional[Card]) -> List[Step]:
+    """The steps for one GPU; see ``plan``."""
+    if gpu.error is not None:
+        raise GpuLost("%s: %s" % (gpu.label, gpu.error.message), gpu=gpu.index, next="see what info says of this GPU")
+    if not gpu.mig_capable:
+        if not wanted.mig_enabled:
+            return []
+        raise NotMigCapable(
+            "%s, a %s, has no MIG" % (gpu.label, gpu.name), gpu=gpu.index, next="keep this GPU out of the layout"
+        )
+    if not wanted.mig_enabled:
+        return _disable(gpu)
+    mode = _enable(gpu)
+    if wanted.instances is None:
+        return mode
+    if card is None:
+        raise UnknownProfile(
+            "%s, a %s: its driver tells no profiles while MIG is off, and the product table does not know it"
+            % (gpu.label, gpu.name),
+            gpu=gpu.index,
+            next="enable MIG mode first (task mig_mode), then apply the layout",
+        )
+    return mode + _instances(gpu, card, wanted.instances)
+
+
+def _enable(gpu: Gpu) -> List[Step]:
+    if not gpu.mig_pending:
+        _refuse_if_busy(gpu, [] if gpu.mig_current else list(gpu.processes), "its MIG mode would change")
+        return [Step(steps.SET_MIG_MODE, gpu.index, gpu.uuid, enabled=True)]
+    if not gpu.mig_current:
+        _refuse_if_busy(gpu, gpu.processes, "it has to be reset: MIG mode is pending")
+        return [Step(steps.RESET_GPU, gpu.index, gpu.uuid)]
+    return []
+
+
+def _disable(gpu: Gpu) -> List[Step]:
+    if not gpu.mig_current and not gpu.mig_pending:
+        return []
+    if gpu.mig_current:
+        _refuse_if_busy(gpu, gpu.processes, "its MIG mode would be disabled")
+    done = [step for gi in gpu.instances for step in _destroy(gpu, gi)]
+    if gpu.mig_pending:
+        return [*done, Step(steps.SET_MIG_MODE, gpu.index, gpu.uuid, enabled=False)]
+    return [*done, Step(steps.RESET_GPU, gpu.index, gpu.uuid)]
+
+
+def _instances(gpu: Gpu, card: Card, wanted: Sequence[WantedInstance]) -> List[Step]:
+    chosen = fit(card, gpu.instances, _busy(gpu), wanted, gpu.index)
+    lost = _lost_processes(gpu, chosen)
+    _refuse_if_busy(gpu, lost, "the wanted layout has no place for the instances they run on")
+    done = [step for gi in chosen.destroyed for step in _destroy(gpu, gi)]
+    for placed in chosen.placed:
+        if placed.kept is not None:
+            done += [_destroy_compute(gpu, placed.kept, ci) for ci in placed.inside.destroy]
+    for placed in chosen.placed:
+        name = placed.profile.name
+        if placed.kept is None:
+            done.append(
+                Step(
+                    steps.CREATE_GPU_INSTANCE,
+                    gpu.index,
+                    gpu.uuid,
+                    profile=name,
+                    profile_id=placed.profile.profile_id,
+                    start=placed.start,
+                    size=placed.profile.size,
+                )
+            )
+        for compute in placed.inside.create:
+            inner = names.compute_instance_name(compute.slices, placed.profile.slices, name)
+            done.append(
+                Step(
+                    steps.CREATE_COMPUTE_INSTANCE,
+                    gpu.index,
+                    gpu.uuid,
+                    profile=name,
+                    gi_start=placed.start,
+                    ci_profile=inner,
+                    ci_start=compute.start,
+                )
+            )
+    return done
+
+
+def _busy(gpu: Gpu) -> Busy:
+    return Busy(
+        frozenset(p.gi_id for p in gpu.processes if p.gi_id is not None),
+        frozenset((p.gi_id, p.ci_id) for p in gpu.processes if p.gi_id is not None and p.ci_id is not None),
+    )
+
+
+def _lost_processes(gpu: Gpu, chosen: Fit) -> List[Process]:
+    gone = {gi.gi_id for gi in chosen.destroyed}
+    inner = {
+        (placed.kept.gi_id, ci.ci_id)
+        for placed in chosen.placed
+        if placed.kept is not None
+        for ci in placed.inside.destroy
+    }
+    return [
+        p for p in gpu.processes if p.gi_id is not None and (p.gi_id in gone or (p.gi_id, p.ci_id) in inner)
+    ]
+
+
+def _refuse_if_busy(gpu: Gpu, processes: Sequence[Process], why: str) -> None:
+    if processes:
+        who = ", ".join("process %d (%s, user %s)" % (p.pid, p.command, p.user) for p in processes[:5])
+        more = " and %d more" % (len(processes) - 5) if len(processes) > 5 else ""
+        raise GpuBusy(
+            "%s is in use by %s%s, and %s" % (gpu.label, who, more, why),
+            gpu=gpu.index,
+            next="move or stop this work, then run again; nothing was changed",
+            holders=[dict(p._asdict()) for p in processes],
+        )
+
+
+def _destroy(gpu: Gpu, gi: GpuInstance) -> List[Step]:
+    return [_destroy_compute(gpu, gi, ci) for ci in gi.compute_instances] + [
+        Step(
+            steps.DESTROY_GPU_INSTANCE,
+            gpu.index,
+            gpu.uuid,
+            gi_id=gi.gi_id,
+            profile=gi.profile,
+            profile_id=gi.profile_id,
+            start=gi.start,
+            size=gi.size,
+        )
+    ]
+
+
+def _destroy_compute(gpu: Gpu, gi: GpuInstance, ci: ComputeInstance) -> Step:
+    return Step(
+        steps.DESTROY_COMPUTE_INSTANCE,
+        gpu.index,
+        gpu.uuid,
+        gi_id=gi.gi_id,
+        profile=gi.profile,
+        gi_start=gi.start,
+        ci_id=ci.ci_id,
+        ci_profile=ci.profile,
+    )
+
+
+def predict(state: State, done: Sequence[Step]) -> State:
+    """The state that the steps lead to; ids and UUIDs that only the driver knows are None."""
+    per_gpu: Dict[int, List[Step]] = {}
+    for step in done:
+        per_gpu.setdefault(step.gpu, []).append(step)
+    gpus: Tuple[Gpu, ...] = state.gpus
+    for index, own in per_gpu.items():
+        gpus = tuple(predict_gpu(gpu, own) if gpu.index == index else gpu for gpu in gpus)
+    return state._replace(gpus=gpus)
+
+
+def predict_gpu(gpu: Gpu, done: Sequence[Step]) -> Gpu:
+    """One GPU after its steps."""
+    for step in done:
+        gpu = _after(gpu, step)
+    return gpu
+
+
+def _after(gpu: Gpu, step: Step) -> Gpu:
+    if step.action == steps.SET_MIG_MODE:
+        return gpu._replace(mig_current=bool(step.enabled), mig_pending=bool(step.enabled))
+    if step.action == steps.RESET_GPU:
+        return gpu._replace(mig_current=gpu.mig_pending, instances=())
+    if step.action == steps.DESTROY_GPU_INSTANCE:
+        return gpu._replace(instances=tuple(gi for gi in gpu.instances if gi.start != step.start))
+    if step.action == steps.CREATE_GPU_INSTANCE:
+        new = GpuInstance(None, step.profile, step.profile_id or 0, step.start or 0, step.size or 0)
+        return gpu._replace(instances=tuple(sorted((*gpu.instances, new), key=lambda gi: gi.start)))
+    return gpu._replace(
+        instances=tuple(_after_inside(gi, step) if gi.start == step.gi_start else gi for gi in gpu.instances)
+    )
+
+
+def _after_inside(gi: GpuInstance, step: Step) -> GpuInstance:
+    if step.action == steps.DESTROY_COMPUTE_INSTANCE:
+        kept = tuple(ci for ci in gi.compute_instances if ci.ci_id != step.ci_id)
+        return gi._replace(compute_instances=kept)
+    parsed = names.parse(step.ci_profile)
+    new = ComputeInstance(None, step.ci_profile, step.ci_start, parsed.compute_slices or parsed.slices)
+    return gi._replace(compute_instances=(*gi.compute_instances, new))
