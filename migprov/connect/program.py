@@ -1,0 +1,81 @@
+"""The node program as one file: a zipapp of `migprov/mig`, `migprov/node` and `pynvml.py`.
+
+Byte for byte the same for the same sources (order, times and permissions are fixed), so that its SHA-256
+can be its name on every node.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "migprov_node"
+_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
+_MAIN = f"""\
+import runpy
+runpy.run_module("{PACKAGE}.node", run_name="__main__", alter_sys=True)
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The zipapp: its bytes and the SHA-256 of them in hexadecimal."""
+
+    data: bytes
+    digest: str
+
+
+@cache
+def program() -> Program:
+    """Build the program, once a process.
+
+    Raises:
+        RuntimeError: nvidia-ml-py is not installed here.
+    """
+    data = _pack(sorted(_files()))
+    return Program(data, hashlib.sha256(data).hexdigest())
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    ours = Path(__file__).resolve().parent.parent
+    yield "__main__.py", _MAIN.encode()
+    yield f"{PACKAGE}/__init__.py", b""
+    for part in ("mig", "node"):
+        for path in sorted((ours / part).rglob("*")):
+            name = f"{PACKAGE}/{path.relative_to(ours).as_posix()}"
+            if path.suffix == ".py":
+                yield name, path.read_bytes()
+            elif path.suffix == ".json":
+                yield name, _minified(path.read_bytes())
+    yield "pynvml.py", _pynvml().read_bytes()
+
+
+def _minified(text: bytes) -> bytes:
+    return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def _pynvml() -> Path:
+    # Found, not imported: the control side needs no NVML library.
+    spec = importlib.util.find_spec("pynvml")
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise RuntimeError("nvidia-ml-py is not installed: pip install nvidia-ml-py")
+    return Path(spec.origin)
+
+
+def _pack(files: list[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, content in files:
+            entry = zipfile.ZipInfo(name, _TIME)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, so that the permissions below mean something
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, content)
+    return buffer.getvalue()
