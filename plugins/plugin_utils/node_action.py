@@ -1,0 +1,78 @@
+# Copyright: (c) migprov contributors
+# GNU General Public License v3.0+ (see plugins/COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every action plugin of the collection is: module arguments -> request -> reply -> result."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleActionFail
+
+from . import library
+from .program_action import ProgramAction
+from .results import explained, failure, with_diff
+
+PROTOCOL = 1
+
+
+class NodeAction(ProgramAction):
+    """Subclasses name the task and their options, and say how options become params and a reply a result."""
+
+    TASK: ClassVar[str]
+    """The task of docs/architecture.md."""
+    SPEC: ClassVar[dict[str, Any]]
+    """The module's entry in module_utils/arguments.py."""
+
+    def params(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The task's params. Raises AnsibleActionFail where the options make no sense."""
+        return options
+
+    def result(self, reply: dict[str, Any]) -> dict[str, Any]:
+        """What the task returns on top of `changed` and `error`: for tasks that change, all of the reply."""
+        return {key: reply[key] for key in ("before", "after", "steps", "planned")} | reply["data"]
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Called by Ansible."""
+        self._refuse_async()
+        result = super().run(tmp, task_vars)
+        library.require()
+        known = task_vars or {}
+        request = {
+            "protocol": PROTOCOL,
+            "task": self.TASK,
+            "params": self.params(self._options(), known),
+            "check": bool(self._task.check_mode),
+        }
+        try:
+            reply = self.call_program(json.dumps(request), known)
+        except library.NodeError as error:
+            return result | failure(error.to_json())
+        return result | self._finished(reply)
+
+    def _finished(self, reply: dict[str, Any]) -> dict[str, Any]:
+        result = {"changed": reply["changed"], **self.result(reply)}
+        if self._task.diff:
+            result |= with_diff(reply)
+        if reply["error"]:
+            result |= failure(explained(reply["error"], become=bool(self._connection.become)))
+        return result
+
+    def _refuse_async(self) -> None:
+        if self._task.async_val:
+            raise AnsibleActionFail(
+                f"{self._task.action} does not run with async: a change of GPUs is seen through to its end by the task "
+                "that began it. Nothing was contacted or changed. Next: take async and poll from the task; --forks says "
+                "how many nodes are worked on at once."
+            )
+
+    def _options(self) -> dict[str, Any]:
+        """The validated options as plain data: without Ansible's tags, which not every library takes."""
+        _validation, options = self.validate_argument_spec(**self.SPEC)
+        try:
+            plain: dict[str, Any] = json.loads(json.dumps(options))
+        except TypeError as error:
+            raise AnsibleActionFail(f"{self._task.action}: an option is not plain data: {error}") from None
+        return {name: plain.get(name) for name in self.SPEC["argument_spec"]}
