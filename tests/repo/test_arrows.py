@@ -27,7 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "connect": {"mig", "node", "layouts", *SHARED},
     "fleet": {"mig", "node", "layouts", "connect", *SHARED},
     "cli": {"mig", "node", "layouts", "connect", "fleet", "", *SHARED},
-    "sim": {"mig"},
+    "sim": {"mig", *SHARED},
     "": {"mig", "node", "layouts", "connect", "fleet", *SHARED},  # migprov/__init__.py
 }
 SHIPPED = ("mig", "node")

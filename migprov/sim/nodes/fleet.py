@@ -1,0 +1,253 @@
+"""Fleets of simulated nodes: start them all at once, find them again, end just those."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from migprov.sim.driver import SimNode
+
+from migprov.sim.nodes import inventory, keys, record, sshd, sudo
+from migprov.sim.nodes.errors import SimNodesError, SimNodesRequestError
+from migprov.sim.nodes.node import START_SECONDS, FleetNode, interpreter_for, unstoppable
+
+_FILES = (record.NAME, "inventory.yml", "known_hosts", "id_ed25519", "id_ed25519.pub")
+_PORT_ATTEMPTS = 5
+
+
+@dataclass
+class Fleet:
+    """Simulated nodes of one folder. As a context manager it ends them on leaving."""
+
+    directory: Path
+    user: str
+    nodes: list[FleetNode] = field(default_factory=list)
+
+    @property
+    def inventory(self) -> Path:
+        """The inventory for Ansible and `migprov -i`."""
+        return self.directory / "inventory.yml"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The host keys of all nodes, as OpenSSH reads them."""
+        return self.directory / "known_hosts"
+
+    @property
+    def key(self) -> Path:
+        """The private key that every node lets in."""
+        return self.directory / "id_ed25519"
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.down()
+
+    def __iter__(self) -> Iterator[FleetNode]:
+        return iter(self.nodes)
+
+    def node(self, name: str) -> FleetNode:
+        """The node of that name.
+
+        Raises:
+            SimNodesRequestError: there is none.
+        """
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        names = ", ".join(node.name for node in self.nodes)
+        raise SimNodesRequestError(
+            f"There is no simulated node {name!r} in {self.directory}.", next=f"name one of: {names}"
+        )
+
+    def write(self) -> None:
+        """Write the record, inventory and known_hosts of what the fleet is now."""
+        nodes = [record.NodeRecord(n.name, n.port, n.sudo, n.interpreter) for n in self.nodes]
+        record.write(self.directory, record.Record(self.user, nodes))
+        hosts = [
+            inventory.Host(n.name, n.host, n.port, n.home / ".ansible/tmp", n.interpreter, n.host_key)
+            for n in self.nodes
+        ]
+        self.known_hosts.write_text(inventory.known_hosts(hosts))
+        self.inventory.write_text(
+            inventory.inventory(hosts, user=self.user, key=self.key, known=self.known_hosts)
+        )
+
+    def down(self, keep: bool = False) -> None:
+        """End the nodes and everything that runs on them, and remove their files unless `keep`.
+
+        Raises:
+            SimNodesError: a process could not be ended (its files stay then).
+        """
+        left = [process for node in self.nodes for process in node.stop()]
+        if left:
+            raise unstoppable(left, str(self.directory))
+        if not keep:
+            _remove(self.directory)
+
+
+def up(
+    directory: str | os.PathLike[str],
+    nodes: int = 3,
+    gpus: str | Sequence[str] = "3xA100-80GB",
+    *,
+    driver_version: str | None = None,
+    user: str | None = None,
+    sudo: sudo.Kind | None = None,
+    python: str = "auto",
+) -> Fleet:
+    """Start `nodes` simulated nodes in `directory` and wait until all answer.
+
+    Args:
+        directory: where everything of the fleet lies; made when missing.
+        nodes: how many.
+        gpus: what each node has, such as `3xA100-80GB` or `2xA100-40GB,1xT4`; a list: the nodes in turn.
+        driver_version: of the simulated driver; `None`: the driver's default.
+        user: who logs in; `None`: whoever calls. Another user takes root.
+        sudo: see `migprov.sim.nodes.sudo`; `None`: `real` for root, else `simulated`.
+        python: `auto`, `missing` (the nodes have none), or the path of an interpreter.
+
+    Raises:
+        SimNodesRequestError: the request cannot be met.
+        SimNodesError: a server did not start. In both cases nothing is left behind.
+    """
+    sshd.version()
+    root = Path(directory).absolute()
+    kinds = [gpus] if isinstance(gpus, str) else list(gpus)
+    login = _login(user)
+    if nodes < 1 or not kinds:
+        raise SimNodesRequestError(f"{nodes} nodes with {len(kinds)} lists of GPUs: at least one of each.")
+    _claim(root)
+    fleet = Fleet(root, login)
+    try:
+        if login != _me():
+            _check_reachable(root, login)
+        client_key = keys.write_pair(fleet.key, "migprov sim")
+        kind = sudo or ("real" if os.geteuid() == 0 else "simulated")
+        for number, port in enumerate(sshd.free_ports(nodes), start=1):
+            name = f"gpu{number:0{len(str(nodes))}}"
+            fleet.nodes.append(_describe(fleet, name, port, kind, python))
+        for number, node in enumerate(fleet.nodes):
+            _create_driver(node, kinds[number % len(kinds)], driver_version)
+            node.build(client_key)
+        fleet.write()
+        _start(fleet)
+    except BaseException:
+        fleet.down()
+        raise
+    return fleet
+
+
+def open_fleet(directory: str | os.PathLike[str]) -> Fleet | None:
+    """The fleet that `up` started in `directory`, or `None` when there is none."""
+    root = Path(directory).absolute()
+    known = record.read(root)
+    if known is None:
+        return None
+    fleet = Fleet(root, known.user)
+    for each in known.nodes:
+        node = _describe(fleet, each.name, each.port, cast(sudo.Kind, each.sudo), "auto")
+        node.interpreter = each.interpreter
+        node.server = record.read_server(node.directory)
+        fleet.nodes.append(node)
+    return fleet
+
+
+def _describe(fleet: Fleet, name: str, port: int, kind: sudo.Kind, python: str) -> FleetNode:
+    directory = fleet.directory / "nodes" / name
+    return FleetNode(
+        name=name,
+        directory=directory,
+        port=port,
+        user=fleet.user,
+        key=fleet.key,
+        known_hosts=fleet.known_hosts,
+        inventory=fleet.inventory,
+        interpreter=interpreter_for(directory, python),
+        sudo=kind,
+    )
+
+
+def _create_driver(node: FleetNode, gpus: str, driver_version: str | None) -> None:
+    node.directory.mkdir(parents=True)
+    for folder in (node.directory, node.directory.parent):
+        folder.chmod(0o755)
+    options = {} if driver_version is None else {"driver_version": driver_version}
+    SimNode.create(node.directory / "driver", gpus=gpus, **options)
+
+
+def _start(fleet: Fleet) -> None:
+    """Start all servers at once; one whose port was taken in the meantime gets another."""
+    waiting = fleet.nodes
+    for _ in range(_PORT_ATTEMPTS):
+        for node in waiting:
+            node.launch()
+        deadline = time.monotonic() + START_SECONDS
+        waiting = [node for node in waiting if not node.wait(deadline)]
+        if not waiting:
+            return
+        for node, port in zip(waiting, sshd.free_ports(len(waiting)), strict=True):
+            node.port = port
+            (node.directory / "sshd.log").unlink()
+            node.configure()
+        fleet.write()
+    raise SimNodesError("Other processes keep taking the ports of the simulated nodes.")
+
+
+def _me() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _login(user: str | None) -> str:
+    if user is None or user == _me():
+        return _me()
+    if os.geteuid() != 0:
+        raise SimNodesRequestError(
+            f"Only root can let {user} log in to simulated nodes.", next="leave the user out"
+        )
+    try:
+        return pwd.getpwnam(user).pw_name
+    except KeyError:
+        raise SimNodesRequestError(f"There is no user {user} on this machine.") from None
+
+
+def _claim(root: Path) -> None:
+    """Make sure that `root` is a folder for a new fleet; what an ended fleet left in it goes."""
+    known = open_fleet(root)
+    if known is not None:
+        if running := [node.name for node in known if node.processes()]:
+            raise SimNodesRequestError(
+                f"{len(running)} simulated nodes run in {root} already.",
+                next=f"end them first: migprov sim down --dir {root}",
+            )
+        _remove(root)
+    elif root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise SimNodesRequestError(
+            f"{root} is there already and holds no simulated nodes.", next="choose another directory (--dir)"
+        )
+    root.mkdir(parents=True, exist_ok=True)
+
+
+def _remove(root: Path) -> None:
+    shutil.rmtree(root / "nodes", ignore_errors=True)
+    for name in _FILES:
+        (root / name).unlink(missing_ok=True)
+    if root.is_dir() and not any(root.iterdir()):
+        root.rmdir()
+
+
+def _check_reachable(root: Path, user: str) -> None:
+    """Another user's session must reach its home: every folder above lets others through."""
+    for folder in (root, *root.parents):
+        if not folder.stat().st_mode & 0o001:
+            raise SimNodesRequestError(
+                f"{user} cannot pass through {folder} to the simulated nodes.",
+                next="choose another directory (--dir)",
+            )
