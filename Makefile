@@ -19,7 +19,7 @@ dev: setup ## a virtual environment in .venv with the package and its tools, rea
 	@echo "ready: source .venv/bin/activate"
 
 demo: setup ## the voice pipeline on simulated GPUs: three cards half empty, then two, one free
-	@$(VENV)/python demo/demo.py $(ARGS)
+	@$(VENV)/python -m demo $(ARGS)
 
 test: setup ## all tests, on simulated nodes behind real OpenSSH
 	@$(VENV)/python -m pytest $(ARGS)
