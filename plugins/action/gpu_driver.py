@@ -27,4 +27,4 @@ class ActionModule(NodeAction):
 
     def result(self, reply: dict[str, Any]) -> dict[str, Any]:
         """The driver and the GPUs it was checked for."""
-        return state_of(reply) | reply["data"]
+        return {**state_of(reply), **reply["data"]}

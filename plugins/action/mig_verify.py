@@ -20,4 +20,4 @@ class ActionModule(LayoutAction):
     def result(self, reply: dict[str, Any]) -> dict[str, Any]:
         """The GPUs, and what is not as wanted."""
         error = reply["error"] or {}
-        return state_of(reply) | reply["data"] | {"differences": error.get("differences") or []}
+        return {**state_of(reply), **reply["data"], "differences": error.get("differences") or []}

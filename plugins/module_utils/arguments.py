@@ -9,9 +9,11 @@ Each value holds the keyword arguments that AnsibleModule and ArgumentSpecValida
 
 from __future__ import annotations
 
-_GPUS = {"type": "list", "elements": "raw", "required": True}
+from typing import Any, Dict
 
-_LAYOUT = {
+_GPUS: Dict[str, Any] = {"type": "list", "elements": "raw", "required": True}
+
+_LAYOUT: Dict[str, Any] = {
     "argument_spec": {
         "file": {"type": "str"},
         "name": {"type": "str"},
@@ -22,10 +24,10 @@ _LAYOUT = {
     "required_together": [("file", "name")],
 }
 
-MIG_INFO = {"argument_spec": {"processes": {"type": "bool", "default": True}}}
-GPU_DRIVER = {"argument_spec": {"minimum": {"type": "str"}}}
-MIG_MODE = {"argument_spec": {"enabled": {"type": "bool", "required": True}, "gpus": _GPUS}}
-GPU_RESET = {"argument_spec": {"gpus": _GPUS, "force": {"type": "bool", "default": False}}}
-MIG_INSTANCES = {"argument_spec": {"gpus": _GPUS, "instances": {"type": "raw", "required": True}}}
-MIG_LAYOUT = _LAYOUT
+MIG_INFO: Dict[str, Any] = {"argument_spec": {"processes": {"type": "bool", "default": True}}}
+GPU_DRIVER: Dict[str, Any] = {"argument_spec": {"minimum": {"type": "str"}}}
+MIG_MODE: Dict[str, Any] = {"argument_spec": {"enabled": {"type": "bool", "required": True}, "gpus": _GPUS}}
+GPU_RESET: Dict[str, Any] = {"argument_spec": {"gpus": _GPUS, "force": {"type": "bool", "default": False}}}
+MIG_INSTANCES: Dict[str, Any] = {"argument_spec": {"gpus": _GPUS, "instances": {"type": "raw", "required": True}}}
+MIG_LAYOUT: Dict[str, Any] = _LAYOUT
 MIG_VERIFY = _LAYOUT

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+from typing import Any, Dict
+
 from ansible.module_utils.basic import AnsibleModule
 
 
-def refuse(name, spec):
+def refuse(name: str, spec: Dict[str, Any]) -> None:
     """Fail, having touched nothing. ``spec`` is the module's entry in ``arguments``."""
     module = AnsibleModule(supports_check_mode=True, **spec)
     module.fail_json(

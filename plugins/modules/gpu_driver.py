@@ -86,7 +86,7 @@ from ..module_utils.arguments import GPU_DRIVER
 from ..module_utils.stub import refuse
 
 
-def main():
+def main() -> None:
     refuse("gpu_driver", GPU_DRIVER)
 
 

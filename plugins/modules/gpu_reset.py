@@ -115,7 +115,7 @@ from ..module_utils.arguments import GPU_RESET
 from ..module_utils.stub import refuse
 
 
-def main():
+def main() -> None:
     refuse("gpu_reset", GPU_RESET)
 
 

@@ -153,7 +153,7 @@ from ..module_utils.arguments import MIG_INFO
 from ..module_utils.stub import refuse
 
 
-def main():
+def main() -> None:
     refuse("mig_info", MIG_INFO)
 
 

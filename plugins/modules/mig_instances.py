@@ -23,8 +23,8 @@ extends_documentation_fragment:
 options:
   instances:
     description:
-      - Either a mapping of profile to count, such as V({3g.40gb: 2}). A profile of a compute instance, such as
-        C(1c.3g.40gb), is packed into as few GPU instances as hold the count.
+      - Either a mapping of profile to count. A profile of a compute instance, such as C(1c.3g.40gb), is packed into
+        as few GPU instances as hold the count.
       - Or a list of mappings with C(profile), C(start) (memory slice, chosen when left out) and C(compute_instances)
         (a list of profiles, or of mappings with C(profile) and C(start); one that spans the GPU instance when left
         out).
@@ -120,7 +120,7 @@ from ..module_utils.arguments import MIG_INSTANCES
 from ..module_utils.stub import refuse
 
 
-def main():
+def main() -> None:
     refuse("mig_instances", MIG_INSTANCES)
 
 

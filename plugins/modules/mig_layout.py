@@ -123,7 +123,7 @@ from ..module_utils.arguments import MIG_LAYOUT
 from ..module_utils.stub import refuse
 
 
-def main():
+def main() -> None:
     refuse("mig_layout", MIG_LAYOUT)
 
 

@@ -11,8 +11,8 @@ module: mig_mode
 short_description: Switch MIG mode of GPUs on or off
 version_added: 0.1.0
 description:
-  - Switches MIG mode of the given GPUs and reads it back. Where the driver leaves the mode pending (Ampere), that one GPU
-    is reset.
+  - Switches MIG mode of the given GPUs and reads it back. Where the driver leaves the mode pending (Ampere), that
+    one GPU is reset.
   - A GPU that a process holds is refused, and the process is named. Nothing is ended.
   - Switching MIG mode off needs the GPU to have no busy instances; idle ones go.
 author:
@@ -108,7 +108,7 @@ from ..module_utils.arguments import MIG_MODE
 from ..module_utils.stub import refuse
 
 
-def main():
+def main() -> None:
     refuse("mig_mode", MIG_MODE)
 
 

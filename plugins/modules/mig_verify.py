@@ -91,7 +91,7 @@ from ..module_utils.arguments import MIG_VERIFY
 from ..module_utils.stub import refuse
 
 
-def main():
+def main() -> None:
     refuse("mig_verify", MIG_VERIFY)
 
 

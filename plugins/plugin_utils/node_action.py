@@ -32,7 +32,7 @@ class NodeAction(ProgramAction):
 
     def result(self, reply: dict[str, Any]) -> dict[str, Any]:
         """What the task returns on top of `changed` and `error`: for tasks that change, all of the reply."""
-        return {key: reply[key] for key in ("before", "after", "steps", "planned")} | reply["data"]
+        return {**{key: reply[key] for key in ("before", "after", "steps", "planned")}, **reply["data"]}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Called by Ansible."""
@@ -49,8 +49,8 @@ class NodeAction(ProgramAction):
         try:
             reply = self.call_program(json.dumps(request), known)
         except library.NodeError as error:
-            return result | failure(error.to_json())
-        return result | self._finished(reply)
+            return {**result, **failure(error.to_json())}
+        return {**result, **self._finished(reply)}
 
     def _finished(self, reply: dict[str, Any]) -> dict[str, Any]:
         result = {"changed": reply["changed"], **self.result(reply)}
@@ -64,8 +64,8 @@ class NodeAction(ProgramAction):
         if self._task.async_val:
             raise AnsibleActionFail(
                 f"{self._task.action} does not run with async: a change of GPUs is seen through to its end by the task "
-                "that began it. Nothing was contacted or changed. Next: take async and poll from the task; --forks says "
-                "how many nodes are worked on at once."
+                "that began it. Nothing was contacted or changed. Next: take async and poll from the task; --forks "
+                "says how many nodes are worked on at once."
             )
 
     def _options(self) -> dict[str, Any]:

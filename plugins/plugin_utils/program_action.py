@@ -21,7 +21,7 @@ display = Display()
 _NEEDS_TERMINAL = ("must have a tty to run", "a tty is required")
 
 
-class ProgramAction(ActionBase):
+class ProgramAction(ActionBase):  # type: ignore[misc]
     """An action that calls the node program: one round trip when the program is there, one more when it is not."""
 
     def call_program(self, request: str, task_vars: dict[str, Any]) -> dict[str, Any]:
