@@ -62,18 +62,15 @@ def reconcile(
             starts = next(_placements(slices, order))
             order = [Compute(compute.slices, start) for compute, start in zip(order, starts)]
         return Reconciled((), tuple(order), 0)
-    best: Optional[Tuple[Tuple[int, int, Tuple[int, ...]], Reconciled]] = None
+    costs = []
     for starts in _placements(slices, wanted):
         spans = [(start, compute.slices) for start, compute in zip(starts, wanted)]
         gone = tuple(ci for ci in existing if (ci.start, ci.size) not in spans)
         kept = [(ci.start, ci.size) for ci in existing if ci not in gone]
         new = tuple(Compute(size, start) for start, size in spans if (start, size) not in kept)
         lost = sum(1 for ci in gone if ci.ci_id in busy)
-        cost = (lost, len(gone), starts)
-        if best is None or cost < best[0]:
-            best = (cost, Reconciled(gone, new, lost))
-    assert best is not None  # wanted_computes has shown that a placement exists
-    return best[1]
+        costs.append((lost, len(gone), starts, Reconciled(gone, new, lost)))
+    return min(costs, key=lambda cost: cost[:3])[3]  # wanted_computes has shown that there is one
 
 
 def _placements(slices: int, wanted: Sequence[Compute]) -> Iterator[Tuple[int, ...]]:

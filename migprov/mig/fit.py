@@ -61,7 +61,7 @@ def fit(
     for starts in () if reason else arrangements([_item(want) for want in wants]):
         candidate = _candidate(existing, busy, wants, starts)
         cost = _cost(card, busy, candidate)
-        if best is None or cost < best[0]:  # type: ignore[operator]
+        if best is None or cost < best[0]:
             best = (cost, candidate)
     if best is None:
         raise _impossible(card, wants, reason, gpu)

@@ -38,7 +38,7 @@ class ProfileName(NamedTuple):
     @property
     def canonical(self) -> str:
         """The name as the driver writes it: ``<c>c.`` left out when it equals ``<g>``."""
-        return self.gpu_instance if self.spans_gpu_instance else "%dc.%s" % (self.compute_slices, self.gpu_instance)
+        return compute_instance_name(self.compute_slices or self.slices, self.slices, self.gpu_instance)
 
 
 def parse(text: str) -> ProfileName:

@@ -125,9 +125,7 @@ def _lost_processes(gpu: Gpu, chosen: Fit) -> List[Process]:
         if placed.kept is not None
         for ci in placed.inside.destroy
     }
-    return [
-        p for p in gpu.processes if p.gi_id is not None and (p.gi_id in gone or (p.gi_id, p.ci_id) in inner)
-    ]
+    return [p for p in gpu.processes if p.gi_id is not None and (p.gi_id in gone or (p.gi_id, p.ci_id) in inner)]
 
 
 def _refuse_if_busy(gpu: Gpu, processes: Sequence[Process], why: str) -> None:

@@ -51,7 +51,7 @@ class Trouble(NamedTuple):
 class Gpu(NamedTuple):
     """One GPU. ``error`` says why it could not be read; then the other fields hold what is known."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # the name the field uses; tuple.index is not called
     uuid: str = ""
     pci_bus_id: str = ""
     minor: Optional[int] = None

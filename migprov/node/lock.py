@@ -1,0 +1,65 @@
+"""One change at a time on a node."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from contextlib import contextmanager
+from typing import Iterator
+
+from .errors import Locked, NoPermission
+
+_PAUSE_S = 0.1
+
+
+def folder() -> str:
+    """The folder of the user this runs as that holds the lock and the program: ``~/.cache/migprov``."""
+    return os.path.join(os.path.expanduser("~"), ".cache", "migprov")
+
+
+@contextmanager
+def locked(wait_s: float) -> Iterator[None]:
+    """Hold the node's lock; raises Locked, naming the holder, when it is not free within ``wait_s`` seconds.
+
+    The lock is the kernel's (flock): it is free again when its holder ends, however it ends.
+    """
+    path = os.path.join(folder(), "lock")
+    try:
+        os.makedirs(folder(), mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise NoPermission(
+            "the lock %s cannot be opened: %s" % (path, error.strerror), next="mend that folder; nothing was changed"
+        ) from None
+    try:
+        _take(descriptor, time.monotonic() + wait_s)
+        os.ftruncate(descriptor, 0)
+        holder = {"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S %z")}
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if time.monotonic() >= deadline:
+                raise Locked(
+                    "another run of migprov is changing this node (%s)" % _holder(descriptor),
+                    next="wait for it to end, then run again; nothing was changed",
+                ) from None
+        time.sleep(_PAUSE_S)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        data = json.loads(os.pread(descriptor, 4096, 0).decode("utf-8", "replace"))
+        return "process %d, since %s" % (int(data["pid"]), str(data["since"])[:40])
+    except (ValueError, KeyError, TypeError):
+        return "its holder has not written its name yet"

@@ -1,0 +1,440 @@
+"""The one file that talks to NVML. Every call returns plain data or raises a typed error.
+
+GPUs are addressed by index or UUID and instances by id: handles die on destroy and reset, so none leaves this file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from contextlib import contextmanager, suppress
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+import pynvml
+
+from ..mig.errors import GpuBusy, GpuLost, MigError
+from . import errors
+
+NOT_SUPPORTED = 3
+NO_PERMISSION = 4
+NOT_FOUND = 6
+IN_USE = 19
+INVALID_ARGUMENT = 2
+_LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND, _NOT_LOADED, _LOST, _MISMATCH = 12, 13, 9, 15, 18
+_NO_INSTANCE = 0xFFFFFFFF
+_GI_ENUMS = range(0x12)
+_CI_ENUMS = range(9)
+
+
+class Identity(NamedTuple):
+    """What names a GPU. ``device_id`` is ``0xDDDDVVVV``."""
+
+    index: int  # type: ignore[assignment]  # the name the field uses; tuple.index is not called
+    uuid: str
+    pci_bus_id: str
+    minor: Optional[int]
+    name: str
+    device_id: str
+
+
+class GiProfile(NamedTuple):
+    """A GPU instance profile as NVML tells it; memory in MiB, starts and size in memory slices."""
+
+    name: str
+    profile_id: int
+    slices: int
+    memory_mib: int
+    sm_count: int
+    max_instances: int
+    starts: Tuple[int, ...]
+    size: int
+
+
+class Gi(NamedTuple):
+    """A GPU instance: start and size in memory slices."""
+
+    gi_id: int
+    profile_id: int
+    start: int
+    size: int
+
+
+class Ci(NamedTuple):
+    """A compute instance: start and size in compute slices of its GPU instance."""
+
+    ci_id: int
+    profile_id: int
+    start: int
+    size: int
+
+
+class MigDevice(NamedTuple):
+    """A MIG device, as programs see it."""
+
+    gi_id: int
+    ci_id: int
+    uuid: str
+
+
+class Client(NamedTuple):
+    """A process that NVML lists on a GPU; memory in MiB."""
+
+    pid: int
+    memory_mib: Optional[int]
+    gi_id: Optional[int]
+    ci_id: Optional[int]
+    kind: str
+
+
+class Nvml:
+    """An NVML session; a context manager. Raises NoDriver, DriverNotLoaded, DriverMismatch, NvmlError on entry."""
+
+    def __init__(self) -> None:
+        # handles of GPUs by UUID: asking NVML for one by UUID can take seconds on some machines
+        self._devices: Dict[str, Any] = {}
+
+    def __enter__(self) -> Nvml:
+        _call("nvmlInit_v2", pynvml.nvmlInit)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with suppress(pynvml.NVMLError):  # a session that was lost on the way needs no end
+            pynvml.nvmlShutdown()
+
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Let go of the driver for a while: a GPU with an NVML client, this one included, cannot be reset."""
+        pynvml.nvmlShutdown()
+        self._devices.clear()
+        try:
+            yield
+        finally:
+            _call("nvmlInit_v2", pynvml.nvmlInit)
+
+    # -- the node ------------------------------------------------------------------------------------------------
+
+    def driver_version(self) -> str:
+        return _text(_call("nvmlSystemGetDriverVersion", pynvml.nvmlSystemGetDriverVersion))
+
+    def nvml_version(self) -> str:
+        return _text(_call("nvmlSystemGetNVMLVersion", pynvml.nvmlSystemGetNVMLVersion))
+
+    def count(self) -> int:
+        return int(_call("nvmlDeviceGetCount_v2", pynvml.nvmlDeviceGetCount))
+
+    # -- a GPU ---------------------------------------------------------------------------------------------------
+
+    def identity(self, index: int) -> Identity:
+        device = _call("nvmlDeviceGetHandleByIndex_v2", pynvml.nvmlDeviceGetHandleByIndex, index)
+        pci = _call("nvmlDeviceGetPciInfo_v3", pynvml.nvmlDeviceGetPciInfo, device)
+        uuid = _text(_call("nvmlDeviceGetUUID", pynvml.nvmlDeviceGetUUID, device))
+        self._devices[uuid] = device
+        return Identity(
+            index=index,
+            uuid=uuid,
+            pci_bus_id=_text(pci.busId),
+            minor=_or_none(lambda: int(_call("nvmlDeviceGetMinorNumber", pynvml.nvmlDeviceGetMinorNumber, device))),
+            name=_text(_call("nvmlDeviceGetName", pynvml.nvmlDeviceGetName, device)),
+            device_id="0x%08X" % pci.pciDeviceId,
+        )
+
+    def _device(self, uuid: str) -> Any:
+        if uuid not in self._devices:
+            name = "nvmlDeviceGetHandleByUUID"
+            self._devices[uuid] = _call(name, pynvml.nvmlDeviceGetHandleByUUID, uuid.encode())
+        return self._devices[uuid]
+
+    def _gi_handle(self, uuid: str, gi_id: int) -> Any:
+        name = "nvmlDeviceGetGpuInstanceById"
+        return _call(name, pynvml.nvmlDeviceGetGpuInstanceById, self._device(uuid), gi_id)
+
+    def memory_mib(self, uuid: str) -> Tuple[int, int]:
+        """Total and used memory in MiB. Where the driver keeps some for itself, that is not counted as used."""
+        device = self._device(uuid)
+        try:
+            info = _call("nvmlDeviceGetMemoryInfo_v2", _memory_v2, device)
+        except MigError:
+            info = _call("nvmlDeviceGetMemoryInfo", pynvml.nvmlDeviceGetMemoryInfo, device)
+        return int(info.total) >> 20, int(info.used) >> 20
+
+    def mig_mode(self, uuid: str) -> Optional[Tuple[bool, bool]]:
+        """(current, pending), or None for a GPU without MIG."""
+        try:
+            current, pending = _call("nvmlDeviceGetMigMode", pynvml.nvmlDeviceGetMigMode, self._device(uuid))
+        except errors.NvmlError as error:
+            if error.value == NOT_SUPPORTED:
+                return None
+            raise
+        return bool(current), bool(pending)
+
+    def set_mig_mode(self, uuid: str, enabled: bool) -> int:
+        """Ask for the mode; the answer is the activation status (0, or why it is not in effect)."""
+        return int(_call("nvmlDeviceSetMigMode", pynvml.nvmlDeviceSetMigMode, self._device(uuid), int(enabled)))
+
+    def profiles(self, uuid: str) -> List[GiProfile]:
+        """The GPU instance profiles of this GPU; empty where the driver does not tell them."""
+        device = self._device(uuid)
+        found = []
+        for enum in _GI_ENUMS:
+            info = _supported("nvmlDeviceGetGpuInstanceProfileInfoV", _gi_profile, device, enum)
+            if info is not None:
+                starts, size = self._placements(device, info.id)
+                found.append(
+                    GiProfile(
+                        name=_profile_name(info.name),
+                        profile_id=int(info.id),
+                        slices=int(info.sliceCount),
+                        memory_mib=int(info.memorySizeMB),
+                        sm_count=int(info.multiprocessorCount),
+                        max_instances=int(info.instanceCount),
+                        starts=starts,
+                        size=size,
+                    )
+                )
+        return found
+
+    def _placements(self, device: Any, profile_id: int) -> Tuple[Tuple[int, ...], int]:
+        name = "nvmlDeviceGetGpuInstancePossiblePlacements_v2"
+        count = ctypes.c_uint(0)
+        _call(name, pynvml.nvmlDeviceGetGpuInstancePossiblePlacements, device, profile_id, None, ctypes.byref(count))
+        array = (pynvml.c_nvmlGpuInstancePlacement_t * max(count.value, 1))()
+        _call(name, pynvml.nvmlDeviceGetGpuInstancePossiblePlacements, device, profile_id, array, ctypes.byref(count))
+        spots = [(int(array[i].start), int(array[i].size)) for i in range(count.value)]
+        return tuple(sorted(start for start, _ in spots)), spots[0][1] if spots else 0
+
+    # -- GPU instances -------------------------------------------------------------------------------------------
+
+    def gpu_instances(self, uuid: str, profiles: List[Tuple[int, int]]) -> List[Gi]:
+        """The GPU instances of the given (profile id, instance count) pairs, by id."""
+        device = self._device(uuid)
+        found = []
+        for profile_id, most in profiles:
+            count = ctypes.c_uint(0)
+            array = (pynvml.c_nvmlGpuInstance_t * max(most, 8))()
+            _call(
+                "nvmlDeviceGetGpuInstances",
+                pynvml.nvmlDeviceGetGpuInstances,
+                device,
+                profile_id,
+                array,
+                ctypes.byref(count),
+            )
+            found += [_gi(array[i]) for i in range(count.value)]
+        return sorted(found)
+
+    def create_gpu_instance(self, uuid: str, profile_id: int, start: int, size: int) -> Gi:
+        placement = pynvml.c_nvmlGpuInstancePlacement_t(start, size)
+        return _gi(
+            _call(
+                "nvmlDeviceCreateGpuInstanceWithPlacement",
+                pynvml.nvmlDeviceCreateGpuInstanceWithPlacement,
+                self._device(uuid),
+                profile_id,
+                ctypes.byref(placement),
+            )
+        )
+
+    def destroy_gpu_instance(self, uuid: str, gi_id: int) -> None:
+        _call("nvmlGpuInstanceDestroy", pynvml.nvmlGpuInstanceDestroy, self._gi_handle(uuid, gi_id))
+
+    # -- compute instances ---------------------------------------------------------------------------------------
+
+    def compute_instances(self, uuid: str, gi_id: int) -> List[Ci]:
+        """The compute instances of a GPU instance, by id."""
+        handle = self._gi_handle(uuid, gi_id)
+        found = []
+        for info in _ci_profiles(handle):
+            count = ctypes.c_uint(0)
+            array = (pynvml.c_nvmlComputeInstance_t * max(int(info.instanceCount), 8))()
+            _call(
+                "nvmlGpuInstanceGetComputeInstances",
+                pynvml.nvmlGpuInstanceGetComputeInstances,
+                handle,
+                info.id,
+                array,
+                ctypes.byref(count),
+            )
+            found += [_ci(array[i], int(info.sliceCount)) for i in range(count.value)]
+        return sorted(found)
+
+    def create_compute_instance(self, uuid: str, gi_id: int, slices: int, start: Optional[int]) -> Ci:
+        """Create a compute instance of that many compute slices; ``start`` None lets the driver choose."""
+        handle = self._gi_handle(uuid, gi_id)
+        info = next((info for info in _ci_profiles(handle) if info.sliceCount == slices), None)
+        if info is None:
+            raise errors.NvmlError("nvmlGpuInstanceGetComputeInstanceProfileInfoV", NOT_SUPPORTED, "Not Supported")
+        if start is None:
+            name = "nvmlGpuInstanceCreateComputeInstance"
+            return _ci(_call(name, pynvml.nvmlGpuInstanceCreateComputeInstance, handle, info.id), slices)
+        placement = pynvml.c_nvmlComputeInstancePlacement_t(start, slices)
+        return _ci(
+            _call(
+                "nvmlGpuInstanceCreateComputeInstanceWithPlacement",
+                pynvml.nvmlGpuInstanceCreateComputeInstanceWithPlacement,
+                handle,
+                info.id,
+                ctypes.byref(placement),
+            ),
+            slices,
+        )
+
+    def destroy_compute_instance(self, uuid: str, gi_id: int, ci_id: int) -> None:
+        name = "nvmlGpuInstanceGetComputeInstanceById"
+        handle = _call(name, pynvml.nvmlGpuInstanceGetComputeInstanceById, self._gi_handle(uuid, gi_id), ci_id)
+        _call("nvmlComputeInstanceDestroy", pynvml.nvmlComputeInstanceDestroy, handle)
+
+    # -- MIG devices and processes -------------------------------------------------------------------------------
+
+    def mig_devices(self, uuid: str) -> List[MigDevice]:
+        """The MIG devices of a GPU whose UUID resolves again to the same device, as a program would find them."""
+        found = []
+        for handle in _mig_handles(self._device(uuid)):
+            name = _text(_call("nvmlDeviceGetUUID", pynvml.nvmlDeviceGetUUID, handle))
+            place = _mig_place(handle)
+            again = _call("nvmlDeviceGetHandleByUUID", pynvml.nvmlDeviceGetHandleByUUID, name.encode())
+            if _mig_place(again) == place:
+                found.append(MigDevice(place[0], place[1], name))
+        return found
+
+    def clients(self, uuid: str) -> List[Client]:
+        """The processes that NVML lists on a GPU and its MIG devices."""
+        device = self._device(uuid)
+        try:
+            return _clients(device)
+        except errors.NoPermission:
+            return [client for handle in _mig_handles(self._device(uuid)) for client in _clients(handle)]
+
+
+def _memory_v2(device: Any) -> Any:
+    return pynvml.nvmlDeviceGetMemoryInfo(device, version=pynvml.nvmlMemory_v2)
+
+
+def _gi_profile(device: Any, enum: int) -> Any:
+    return pynvml.nvmlDeviceGetGpuInstanceProfileInfo(device, enum)
+
+
+def _ci_profile(handle: Any, enum: int) -> Any:
+    return pynvml.nvmlGpuInstanceGetComputeInstanceProfileInfo(handle, enum, 0)
+
+
+def _ci_profiles(handle: Any) -> Iterator[Any]:
+    for enum in _CI_ENUMS:
+        info = _supported("nvmlGpuInstanceGetComputeInstanceProfileInfoV", _ci_profile, handle, enum)
+        if info is not None:
+            yield info
+
+
+def _supported(name: str, function: Callable[..., Any], *args: Any) -> Any:
+    """The answer, or None where the driver says that there is no such thing on this GPU."""
+    try:
+        return _call(name, function, *args)
+    except errors.NvmlError as error:
+        if error.value in (NOT_SUPPORTED, INVALID_ARGUMENT):
+            return None
+        raise
+
+
+def _gi(handle: Any) -> Gi:
+    info = _call("nvmlGpuInstanceGetInfo", pynvml.nvmlGpuInstanceGetInfo, handle)
+    return Gi(int(info.id), int(info.profileId), int(info.placement.start), int(info.placement.size))
+
+
+def _ci(handle: Any, slices: int) -> Ci:
+    info = _call("nvmlComputeInstanceGetInfo_v2", pynvml.nvmlComputeInstanceGetInfo_v2, handle)
+    return Ci(int(info.id), int(info.profileId), int(info.placement.start), slices)
+
+
+def _mig_handles(device: Any) -> Iterator[Any]:
+    for index in range(_call("nvmlDeviceGetMaxMigDeviceCount", pynvml.nvmlDeviceGetMaxMigDeviceCount, device)):
+        try:
+            name = "nvmlDeviceGetMigDeviceHandleByIndex"
+            handle = _call(name, pynvml.nvmlDeviceGetMigDeviceHandleByIndex, device, index)
+        except errors.NvmlError as error:
+            if error.value != NOT_FOUND:
+                raise
+            continue  # indices have holes
+        yield handle
+
+
+def _mig_place(handle: Any) -> Tuple[int, int]:
+    return (
+        int(_call("nvmlDeviceGetGpuInstanceId", pynvml.nvmlDeviceGetGpuInstanceId, handle)),
+        int(_call("nvmlDeviceGetComputeInstanceId", pynvml.nvmlDeviceGetComputeInstanceId, handle)),
+    )
+
+
+def _clients(handle: Any) -> List[Client]:
+    found = []
+    for kind, function in (
+        ("compute", pynvml.nvmlDeviceGetComputeRunningProcesses),
+        ("graphics", pynvml.nvmlDeviceGetGraphicsRunningProcesses),
+        ("mps", pynvml.nvmlDeviceGetMPSComputeRunningProcesses),
+    ):
+        for process in _supported(function.__name__, function, handle) or []:
+            used = process.usedGpuMemory
+            found.append(
+                Client(
+                    int(process.pid),
+                    None if used is None else int(used) >> 20,
+                    _instance_id(process.gpuInstanceId),
+                    _instance_id(process.computeInstanceId),
+                    kind,
+                )
+            )
+    return found
+
+
+def _instance_id(value: Any) -> Optional[int]:
+    return None if value is None or int(value) == _NO_INSTANCE else int(value)
+
+
+def _or_none(function: Callable[[], int]) -> Optional[int]:
+    try:
+        return function()
+    except errors.NvmlError:
+        return None
+
+
+def _profile_name(name: Any) -> str:
+    text = _text(name)
+    return text[4:] if text.startswith("MIG ") else text
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _call(name: str, function: Callable[..., Any], *args: Any) -> Any:
+    """Call NVML and turn its error into ours. A function that an old library lacks counts as not supported."""
+    try:
+        return function(*args)
+    except pynvml.NVMLError as error:
+        raise _typed(name, int(error.value), str(error)) from None
+
+
+def _typed(name: str, value: int, text: str) -> MigError:
+    if value == _LIBRARY_NOT_FOUND:
+        return errors.NoDriver(
+            "the NVML library (libnvidia-ml.so.1) is not on this node",
+            next="install the NVIDIA driver; nothing was changed",
+        )
+    if value == _NOT_LOADED:
+        return errors.DriverNotLoaded(
+            "the NVIDIA kernel module is not loaded",
+            next="load it (modprobe nvidia) or look at dmesg for why it did not start; nothing was changed",
+        )
+    if value == _MISMATCH:
+        return errors.DriverMismatch(
+            "the NVIDIA kernel module and the NVML library are of different versions",
+            next="reboot the node, or reload the kernel module, after a driver upgrade; nothing was changed",
+        )
+    if value == _LOST:
+        return GpuLost("it is lost: it fell off the bus (%s)" % name, next="look at dmesg for Xid; reboot the node")
+    if value == NO_PERMISSION:
+        return errors.NoPermission(
+            "%s: insufficient permissions" % name, next="run as root: become in Ansible, --become on the command line"
+        )
+    if value == IN_USE:
+        return GpuBusy("%s: in use by another client" % name, next="end the work that uses it, then run again")
+    if value == _FUNCTION_NOT_FOUND:
+        value, text = NOT_SUPPORTED, "Not Supported (the driver's library has no such function)"
+    return errors.NvmlError(name, value, text)
