@@ -35,7 +35,7 @@ format: setup ## put the code in order
 	@$(VENV)/ruff format
 
 molecule: setup ## the role on simulated nodes: converge, idempotence, verify
-	@scripts/molecule.sh $(ARGS)
+	@MOLECULE_GLOB='molecule/*/molecule.yml' $(VENV)/molecule test --all $(ARGS)
 
 clean: ## remove .venv and everything that was built or cached in the checkout
 	@rm -rf .venv .dev .ansible .demo dist build .setup.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis

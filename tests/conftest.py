@@ -1,0 +1,82 @@
+"""What all tests share: a home of their own, and simulated nodes that always go down again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from migprov.sim.nodes import Fleet
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class FleetFactory(Protocol):
+    """`migprov.sim.nodes.up` without the folder; the fleet ends with the test."""
+
+    def __call__(self, nodes: int = 1, gpus: str | list[str] = "3xA100-80GB", **options: object) -> Fleet: ...
+
+
+def _own_environment(home: Path, cache: Path) -> dict[str, str]:
+    return {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(cache),
+        # pyenv's shims look below HOME otherwise.
+        "PYENV_ROOT": os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv")),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin",
+        "NO_COLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # The checkout's collection; nobody's settings, neither Ansible's nor OpenSSH's.
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".dev"),
+        "ANSIBLE_CONFIG": os.devnull,
+        "ANSIBLE_HOME": str(home / ".ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_SSH_ARGS": "-F /dev/null -C -o ControlMaster=auto -o ControlPersist=20s",
+    }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_environment() -> Iterator[None]:
+    """Neither read nor write the developer's files, but for the compiled simulated driver in the cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    saved = dict(os.environ)
+    # A short path: OpenSSH's control sockets lie below it. Every folder lets other users pass, for nodes of theirs.
+    with tempfile.TemporaryDirectory(prefix="migprov-test-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder) / "home"
+        home.mkdir()
+        for name in ("ANSIBLE_INVENTORY", "ANSIBLE_ROLES_PATH", "SSH_AUTH_SOCK", "PYTHONPATH", "FORCE_COLOR"):
+            os.environ.pop(name, None)
+        os.environ.update(_own_environment(home, cache))
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(saved)
+
+
+@pytest.fixture
+def make_fleet() -> Iterator[FleetFactory]:
+    """Starts simulated nodes; all of them are ended when the test is over, however it went."""
+    from migprov.sim.nodes import up
+
+    with contextlib.ExitStack() as stack:
+
+        def make(nodes: int = 1, gpus: str | list[str] = "3xA100-80GB", **options: object) -> Fleet:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="migprov-fleet-"))
+            Path(folder).chmod(0o755)
+            return stack.enter_context(up(Path(folder) / "fleet", nodes=nodes, gpus=gpus, **options))  # type: ignore[arg-type]
+
+        yield make
+
+
+@pytest.fixture
+def fleet(make_fleet: FleetFactory) -> Fleet:
+    """One node with three A100-80GB."""
+    return make_fleet()
