@@ -10,6 +10,7 @@ sys.path[:] = [p for p in sys.path if p]
 
 
 def stop(status, text):
+    # type: (int, str) -> None
     sys.stderr.write("migprov-boot: " + text + chr(10))
     sys.stderr.flush()
     sys.exit(status)
@@ -27,6 +28,7 @@ me = os.geteuid()
 
 
 def home():
+    # type: () -> str
     # HOME only where it is this user's own: sudo without -H and su keep that of another.
     h = os.environ.get("HOME", "")
     try:
@@ -39,6 +41,7 @@ def home():
         return pwd.getpwuid(me).pw_dir
     except KeyError:
         stop(114, "user " + str(me) + " has no home folder")
+        return ""
 
 
 folder = os.path.join(home(), ".cache", "migprov")
@@ -46,6 +49,7 @@ path = os.path.join(folder, digest + ".pyz")
 
 
 def check_folder():
+    # type: () -> None
     s = os.lstat(folder)
     if not stat.S_ISDIR(s.st_mode):
         stop(113, folder + " is not a folder")
@@ -56,6 +60,7 @@ def check_folder():
 
 
 def read(fd, n):
+    # type: (int, int) -> bytes
     parts = []
     while n:
         part = os.read(fd, min(n, 65536))
@@ -67,6 +72,7 @@ def read(fd, n):
 
 
 def opened():
+    # type: () -> int
     # The open file is hashed and then run through its descriptor: nobody can swap it in between.
     try:
         check_folder()
@@ -83,6 +89,7 @@ def opened():
 
 
 def tidy():
+    # type: () -> None
     # Keeps the three newest programs, and no part of an upload that broke off an hour ago.
     olds = []
     for n in os.listdir(folder):
@@ -92,12 +99,13 @@ def tidy():
             olds.append((t, p))
         elif n.startswith("new-") and t < os.stat(path).st_mtime - 3600:
             os.unlink(p)
-    for t, p in sorted(olds)[:-3]:
-        if p != path:
-            os.unlink(p)
+    for old in sorted(olds)[:-3]:
+        if old[1] != path:
+            os.unlink(old[1])
 
 
 def install():
+    # type: () -> None
     fd = 0 if source == "-" else os.open(source, os.O_RDONLY)
     data = read(fd, int(size))
     if hashlib.sha256(data).hexdigest() != digest:

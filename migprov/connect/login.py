@@ -1,0 +1,107 @@
+"""One SSH handshake and login over a stream that is already there."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import paramiko
+from paramiko.transport import ServiceRequestingTransport
+
+from ..errors import AuthFailed, Unreachable
+from .command import excerpt
+from .keys import Keys
+from .known_hosts import KnownHosts
+from .ssh_config import Endpoint
+from .target import Target
+
+KEEPALIVE_S = 15
+# Without a handler of its own, what paramiko logs ends on the caller's standard error, tracebacks too.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+def log_in(stream: socket.socket | paramiko.Channel, endpoint: Endpoint, target: Target) -> paramiko.Transport:
+    """A logged-in transport to `endpoint`. `stream` is closed when that fails.
+
+    Raises:
+        Unreachable: what answers does not speak SSH, or not in time, or in no way that paramiko knows.
+        HostKeyUnknown, HostKeyChanged: the host key is not the one known.
+        AuthFailed: no key is accepted.
+    """
+    try:
+        # Asks for the login service once; servers drop clients that ask anew for every key.
+        transport: paramiko.Transport = ServiceRequestingTransport(stream)
+    except (paramiko.SSHException, OSError) as error:
+        stream.close()
+        raise _no_handshake(error, endpoint, target) from error
+    try:
+        transport.banner_timeout = target.connect_timeout
+        transport.auth_timeout = target.connect_timeout
+        known = KnownHosts(endpoint.known_hosts, endpoint.known_as, endpoint.port)
+        _prefer(transport, known.kinds())
+        try:
+            transport.start_client(timeout=target.connect_timeout)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise _no_handshake(error, endpoint, target) from error
+        key = transport.get_remote_server_key()
+        known.check(key.get_name(), key.asbytes(), host=target.name)
+        _authenticate(transport, endpoint, target)
+        transport.set_keepalive(KEEPALIVE_S)
+    except BaseException:
+        transport.close()
+        raise
+    return transport
+
+
+def _prefer(transport: paramiko.Transport, kinds: list[str]) -> None:
+    # A server with several host keys shows the one whose kind the client names first: name the known ones.
+    options = transport.get_security_options()
+    names = [name for kind in kinds for name in _algorithms(kind) if name in options.key_types]
+    options.key_types = tuple(dict.fromkeys([*names, *options.key_types]))
+
+
+def _algorithms(kind: str) -> tuple[str, ...]:
+    # One RSA key signs with several algorithms; only the key's kind is written in known_hosts.
+    return ("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,)
+
+
+def _no_handshake(error: Exception, endpoint: Endpoint, target: Target) -> Unreachable:
+    said = excerpt(str(error)) or "it closed the connection"
+    return Unreachable(
+        f"{endpoint.host} port {endpoint.port} answers, but no SSH session came about: {said}; nothing was changed.",
+        host=target.name,
+        next=f"try: ssh -v -p {endpoint.port} {endpoint.user}@{endpoint.host}",
+    )
+
+
+def _authenticate(transport: paramiko.Transport, endpoint: Endpoint, target: Target) -> None:
+    keys = Keys(endpoint, target.passphrase)
+    tried: list[str] = []
+    for label, key in keys:
+        try:
+            left = transport.auth_publickey(endpoint.user, key)
+        except paramiko.BadAuthenticationType as error:
+            allowed = ", ".join(error.allowed_types)
+            raise _refused(f"it takes no keys, only {allowed}", endpoint, target, keys) from error
+        except paramiko.AuthenticationException:
+            tried.append(label)
+            if not transport.is_active():
+                break  # too many tries
+            continue
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            tried.append(f"{label} ({excerpt(str(error)) or 'the connection was closed'})")
+            break
+        if not left:
+            return
+        raise _refused(f"after the key it also wants {', '.join(left)}", endpoint, target, keys)
+    what = f"none of these keys is accepted: {', '.join(tried)}" if tried else "there is no key to offer"
+    raise _refused(what, endpoint, target, keys)
+
+
+def _refused(what: str, endpoint: Endpoint, target: Target, keys: Keys) -> AuthFailed:
+    notes = f" ({'; '.join(keys.notes)})" if keys.notes else ""
+    return AuthFailed(
+        f"login as {endpoint} refused: {what}{notes}; nothing was changed.",
+        host=target.name,
+        next="check the user name, and that one of your keys is in that user's authorized_keys on the node.",
+    )

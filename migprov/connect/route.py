@@ -1,0 +1,160 @@
+"""The stream to a node's SSH server: a socket, a channel through jump hosts, or a proxy command."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import subprocess
+import tempfile
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import IO
+
+import paramiko
+
+from ..errors import Unreachable
+from .command import excerpt
+from .login import log_in
+from .ssh_config import Endpoint
+from .target import Target
+
+# Milliseconds after which unanswered data means that the peer is gone; the keepalive sends every 15 s.
+_UNANSWERED_MS = 60_000
+
+
+@dataclass
+class Route:
+    """What leads to the node, held open as long as the connection. Closing never raises."""
+
+    stack: ExitStack = field(default_factory=ExitStack)
+    proxy: Proxy | None = None
+
+    def close(self) -> None:
+        with suppress(Exception):
+            self.stack.close()
+
+
+def open_transport(endpoint: Endpoint, target: Target) -> tuple[paramiko.Transport, Route]:
+    """A logged-in transport to `endpoint`, by way of its jump hosts or proxy command.
+
+    Raises:
+        Unreachable, HostKeyError, AuthFailed: for the node or for one of the jump hosts, naming it.
+    """
+    route = Route()
+    try:
+        hops = (*endpoint.jumps, endpoint)
+        stream: socket.socket | paramiko.Channel = _first_stream(hops[0], target, route)
+        for hop, following in pairwise(hops):
+            transport = log_in(stream, hop, target)
+            route.stack.callback(transport.close)
+            stream = _through(transport, hop, following, target)
+        transport = log_in(stream, endpoint, target)
+    except Unreachable as error:
+        said = route.proxy.said() if route.proxy else ""
+        route.close()
+        if not said:
+            raise
+        raise Unreachable(
+            f"the proxy command failed: {said}; nothing was changed.",
+            host=target.name,
+            next=f"try it by hand: {route.proxy.command if route.proxy else ''}",
+        ) from error
+    except BaseException:
+        route.close()
+        raise
+    return transport, route
+
+
+def _first_stream(endpoint: Endpoint, target: Target, route: Route) -> socket.socket:
+    if endpoint.proxy_command is None:
+        return _connect(endpoint, target)
+    route.proxy = Proxy(_filled_in(endpoint))
+    route.stack.callback(route.proxy.close)
+    return route.proxy.stream
+
+
+def _connect(endpoint: Endpoint, target: Target) -> socket.socket:
+    try:
+        stream = socket.create_connection((endpoint.host, endpoint.port), timeout=target.connect_timeout)
+    except (OSError, UnicodeError) as error:
+        raise _unreachable(error, endpoint, target) from error
+    # Nagle's algorithm and delayed acknowledgements would cost 60 ms a call.
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with suppress(OSError, AttributeError):  # Linux only; elsewhere the system's own limit holds
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED_MS)
+    return stream
+
+
+def _unreachable(error: Exception, endpoint: Endpoint, target: Target) -> Unreachable:
+    where = f"{endpoint.host} port {endpoint.port}"
+    if isinstance(error, socket.gaierror | UnicodeError):
+        what, next_ = f"the name {endpoint.host} cannot be resolved", "check the name in the inventory and DNS."
+    elif isinstance(error, ConnectionRefusedError):
+        what, next_ = f"{where} refuses the connection", "check that sshd runs there, and the port."
+    elif isinstance(error, TimeoutError):
+        what = f"{where} did not answer within {target.connect_timeout:g} s"
+        next_ = "check that the node is up and that no firewall is in the way."
+    else:
+        what = f"{where} cannot be reached: {getattr(error, 'strerror', None) or error}"
+        next_ = "check the address and the network."
+    return Unreachable(f"{what}; nothing was changed.", host=target.name, next=next_)
+
+
+def _through(transport: paramiko.Transport, hop: Endpoint, to: Endpoint, target: Target) -> paramiko.Channel:
+    try:
+        return transport.open_channel(
+            "direct-tcpip", (to.host, to.port), ("127.0.0.1", 0), timeout=target.connect_timeout
+        )
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise Unreachable(
+            f"jump host {hop} cannot connect to {to.host} port {to.port}: {excerpt(str(error))}; "
+            "nothing was changed.",
+            host=target.name,
+            next="check that the jump host reaches the node and allows forwarding.",
+        ) from error
+
+
+def _filled_in(endpoint: Endpoint) -> str:
+    values = {"%h": endpoint.host, "%p": str(endpoint.port), "%r": endpoint.user, "%%": "%"}
+    text, out = endpoint.proxy_command or "", []
+    position = 0
+    while position < len(text):
+        pair = text[position : position + 2]
+        out.append(shlex.quote(values[pair]) if pair in values and pair != "%%" else values.get(pair, pair[0]))
+        position += 2 if pair in values else 1
+    return "".join(out)
+
+
+class Proxy:
+    """A proxy command: a process whose standard input and output are one end of a socket pair.
+
+    A true socket, so that paramiko waits on it as on any other.
+    """
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        self.stream, theirs = socket.socketpair()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        try:
+            # As OpenSSH does it: the configuration's own words, run by the shell. The names put into it are
+            # checked and quoted.
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", f"exec {command}"], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._stderr
+            )
+        finally:
+            theirs.close()
+
+    def said(self) -> str:
+        """What the command wrote on standard error, for a message."""
+        self._stderr.seek(0)
+        return excerpt(self._stderr.read(2000).decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """Ends the process; never raises."""
+        with suppress(OSError):
+            self.stream.close()
+        with suppress(OSError, subprocess.TimeoutExpired):
+            self._process.terminate()
+            self._process.wait(5)
+        self._stderr.close()
