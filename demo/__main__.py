@@ -62,6 +62,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _empty_file(path: Path) -> Path:
+    path.touch()
+    return path
+
+
 class Story:
     """The demonstration, step by step; each method is one chapter."""
 
@@ -73,7 +78,7 @@ class Story:
             **os.environ,
             # The checkout's collection and nobody's own settings; short-lived files where the nodes are.
             "ANSIBLE_COLLECTIONS_PATH": str(HERE.parent / ".dev"),
-            "ANSIBLE_CONFIG": os.devnull,
+            "ANSIBLE_CONFIG": str(_empty_file(fleet.directory.parent / "ansible.cfg")),
             "ANSIBLE_HOME": str(fleet.directory.parent / "a"),
             "ANSIBLE_FORCE_COLOR": str(console.is_terminal and not console.no_color),
         }

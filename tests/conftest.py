@@ -35,7 +35,7 @@ def _own_environment(home: Path, cache: Path) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         # The checkout's collection; nobody's settings, neither Ansible's nor OpenSSH's.
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".dev"),
-        "ANSIBLE_CONFIG": os.devnull,
+        "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
         "ANSIBLE_HOME": str(home / ".ansible"),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_SSH_ARGS": "-F /dev/null -C -o ControlMaster=auto -o ControlPersist=20s",
@@ -51,6 +51,7 @@ def own_environment() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="migprov-test-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         home.mkdir()
+        (home / "ansible.cfg").touch()
         for name in ("ANSIBLE_INVENTORY", "ANSIBLE_ROLES_PATH", "SSH_AUTH_SOCK", "PYTHONPATH", "FORCE_COLOR"):
             os.environ.pop(name, None)
         os.environ.update(_own_environment(home, cache))
