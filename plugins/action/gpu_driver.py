@@ -10,7 +10,6 @@ from ansible.errors import AnsibleActionFail
 
 from ..module_utils.arguments import GPU_DRIVER
 from ..plugin_utils.node_action import NodeAction
-from ..plugin_utils.results import state_of
 
 
 class ActionModule(NodeAction):
@@ -26,5 +25,5 @@ class ActionModule(NodeAction):
         return options
 
     def result(self, reply: dict[str, Any]) -> dict[str, Any]:
-        """The driver and the GPUs it was checked for."""
-        return {**state_of(reply), **reply["data"]}
+        """The versions found, and what each GPU needs."""
+        return dict(reply["data"])

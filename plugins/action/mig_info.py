@@ -20,4 +20,4 @@ class ActionModule(NodeAction):
     def result(self, reply: dict[str, Any]) -> dict[str, Any]:
         """The GPUs, as data and as text."""
         state = state_of(reply)
-        return state | {"summary": summary(state)} if state else {}
+        return {**state, "summary": summary(state), **reply["data"]} if state else {}

@@ -24,7 +24,12 @@ _LAYOUT: Dict[str, Any] = {
     "required_together": [("file", "name")],
 }
 
-MIG_INFO: Dict[str, Any] = {"argument_spec": {"processes": {"type": "bool", "default": True}}}
+MIG_INFO: Dict[str, Any] = {
+    "argument_spec": {
+        "processes": {"type": "bool", "default": True},
+        "profiles": {"type": "bool", "default": False},
+    }
+}
 GPU_DRIVER: Dict[str, Any] = {"argument_spec": {"minimum": {"type": "str"}}}
 MIG_MODE: Dict[str, Any] = {"argument_spec": {"enabled": {"type": "bool", "required": True}, "gpus": _GPUS}}
 GPU_RESET: Dict[str, Any] = {"argument_spec": {"gpus": _GPUS, "force": {"type": "bool", "default": False}}}

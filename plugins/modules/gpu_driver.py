@@ -42,14 +42,35 @@ EXAMPLES = r"""
 RETURN = r"""
 driver_version:
   description: Version of the NVIDIA driver.
-  returned: when the node answered
+  returned: success
   type: str
   sample: 580.159.04
+nvml_version:
+  description: Version of the NVML library.
+  returned: success
+  type: str
+kernel_module_version:
+  description: Version of the kernel module, if the kernel shows it.
+  returned: success
+  type: str
 gpus:
-  description: The GPUs as they were read, in the form of RV(migprov.gpu.mig_info#module:gpus).
-  returned: when the node answered
+  description: The GPUs with MIG and the version that each needs.
+  returned: success
   type: list
   elements: dict
+  contains:
+    gpu:
+      description: Index of the GPU.
+      type: int
+    name:
+      description: Name that the driver gives.
+      type: str
+    minimum:
+      description: The lowest version that is good enough for it, if it is known.
+      type: str
+    installed:
+      description: The version found.
+      type: str
 error:
   description:
     - What went wrong, for a play that wants to decide by it. C(msg) says the same as text.

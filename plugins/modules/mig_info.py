@@ -25,6 +25,11 @@ options:
       - Whether to look for the processes that hold each GPU.
     type: bool
     default: true
+  profiles:
+    description:
+      - Whether to read which MIG profiles each GPU has, and where they can be placed.
+    type: bool
+    default: false
 seealso:
   - module: migprov.gpu.mig_layout
   - module: migprov.gpu.mig_verify
@@ -55,6 +60,12 @@ summary:
   returned: success
   type: list
   elements: str
+profiles:
+  description:
+    - By index of the GPU, its C(profiles) and their C(source), which is the driver or, where the driver does not tell
+      them while MIG mode is off, the table of products.
+  returned: when O(profiles=true)
+  type: dict
 gpus:
   description: The GPUs of the node.
   returned: success

@@ -50,6 +50,11 @@ gpus:
   returned: when the node answered
   type: list
   elements: dict
+verified:
+  description: Indices of the GPUs that the layout selects.
+  returned: when the node answered
+  type: list
+  elements: int
 differences:
   description: What is not as wanted, as sentences. Empty when all is.
   returned: when the node answered

@@ -13,13 +13,17 @@ from . import library
 
 def failure(error: dict[str, Any]) -> dict[str, Any]:
     """The result of a task that failed; `error` is the error object of docs/architecture.md."""
-    parts = [str(error["message"])]
+    parts = [_sentence(str(error["message"]))]
     undone = error.get("undone") or []
     if undone:
         parts.append(f"Undone: {'; '.join(library.describe_step(step) for step in undone)}.")
     if error.get("next"):
-        parts.append(f"Next: {error['next']}")
+        parts.append(f"Next: {_sentence(error['next'])}")
     return {"failed": True, "msg": " ".join(parts), "error": error}
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def explained(error: dict[str, Any], *, become: bool) -> dict[str, Any]:
