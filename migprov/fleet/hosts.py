@@ -1,0 +1,229 @@
+"""One host of an Ansible inventory as a `Target`. What Ansible would do decides, read by Ansible's own code.
+
+The options of the ssh connection and of sudo are read through ansible-core's configuration, so variables,
+environment and ansible.cfg count in Ansible's order, templates included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import become_loader, connection_loader
+from ansible.template import Templar
+
+from ..connect.target import CONNECT_TIMEOUT, Target
+from ..errors import BadRequest, InventoryError
+from .ssh_args import SshOptions, UnsupportedOption
+
+Note = Callable[[str], None]
+
+_SSH = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh"})
+# Options of Ansible's ssh connection that migprov has no way to follow.
+_NOT_HONOURED = ("password", "private_key", "pkcs11_provider")
+_SUDO_FLAGS = frozenset({"-H", "-S", "-n", "-nH", "-Hn", "-HSn", "-k", "-E"})
+_AUTOMATIC = ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
+
+
+class Host:
+    """The variables of one host, templated when they are read."""
+
+    def __init__(self, name: str, variables: Mapping[str, Any], loader: DataLoader) -> None:
+        self.name = name
+        self._variables = variables
+        self._templar = Templar(loader=loader, variables=dict(variables))
+
+    def get(self, name: str) -> Any:
+        """The value of a variable as plain data, None when it is not set.
+
+        Raises:
+            InventoryError: its template cannot be resolved.
+        """
+        if name not in self._variables:
+            return None
+        try:
+            return _plain(self._templar.template(self._variables[name]))
+        except AnsibleError as error:
+            raise self.wrong(name, f"cannot be resolved: {_first_line(error)}", "set it for this host") from error
+
+    def wrong(self, variable: str, what: str, next: str) -> InventoryError:
+        """The error that names this host and the variable."""
+        return InventoryError(f"{self.name}: {variable} {what}; nothing was contacted.", next=next)
+
+    def options(self, kind: str, plugin: str) -> Options:
+        """The options of a plugin for this host."""
+        config = constants.config
+        wanted = [*config.get_plugin_vars(kind, plugin), "inventory_hostname"]
+        variables = {name: value for name in wanted if (value := self.get(name)) is not None}
+        try:
+            values, origins = config.get_plugin_options_and_origins(kind, plugin, variables=variables)
+        except AnsibleError as error:
+            raise InventoryError(f"{self.name}: {_first_line(error)}; nothing was contacted.") from error
+        return Options(_plain(values), origins)
+
+
+class Options:
+    """The values of a plugin's options, and which variable or setting gave each."""
+
+    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+        self._values = values
+        self._origins = origins
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values.get(name)
+
+    def text(self, name: str) -> str | None:
+        """The value as text, None when it is not set or empty."""
+        value = self._values.get(name)
+        return None if value in (None, "") else str(value)
+
+    def given(self, name: str) -> bool:
+        """Whether somebody set it, other than ansible-core itself."""
+        return self._origins.get(name) not in (None, "default", "Default")
+
+    def origin(self, name: str) -> str:
+        """What set it, such as `ansible_port`."""
+        return str(self._origins.get(name) or name).removeprefix("var: ")
+
+
+def load_plugins() -> None:
+    """Make ansible-core know the options of the plugins that are read here."""
+    connection_loader.get("ssh", class_only=True)
+    become_loader.get("sudo", class_only=True)
+
+
+def target(host: Host, note: Note) -> Target:
+    """The Target of a host; `note` is told what the inventory says and migprov does not follow.
+
+    Raises:
+        InventoryError: a variable cannot be honoured; it names host and variable.
+    """
+    connection = str(host.get("ansible_connection") or constants.DEFAULT_TRANSPORT).removeprefix("ansible.builtin.")
+    python = _python(host)
+    become = _become(host)
+    try:
+        if connection == "local":
+            return Target("localhost", name=host.name, connection="local", python=python, **become)
+        if connection not in _SSH:
+            raise host.wrong(
+                "ansible_connection", f"is {connection!r}, and migprov speaks ssh", "limit the run to other hosts"
+            )
+        return Target(name=host.name, python=python, **become, **_ssh(host, note))
+    except InventoryError:
+        raise
+    except BadRequest as error:
+        message = error.message.removeprefix(f"{host.name}: ")
+        raise InventoryError(f"{host.name}: {message} Nothing was contacted.", next=error.next) from error
+
+
+def _ssh(host: Host, note: Note) -> dict[str, Any]:
+    options = host.options("connection", "ssh")
+    for name in _NOT_HONOURED:
+        if options.text(name) is not None:
+            raise host.wrong(
+                options.origin(name),
+                "cannot be honoured: migprov logs in with key files and the agent",
+                "give a key file (ansible_ssh_private_key_file) or load the key into ssh-agent",
+            )
+    if options.given("ssh_executable"):
+        raise host.wrong(options.origin("ssh_executable"), "cannot be honoured: migprov does not call ssh", "remove it")
+    arguments = _arguments(host, options)
+    for ignored in arguments.notes:
+        note(f"{host.name}: {ignored} is not followed: migprov always checks host keys.")
+    if options["host_key_checking"] is False and not arguments.notes:
+        note(f"{host.name}: {options.origin('host_key_checking')} is not followed: migprov always checks host keys.")
+    key_file = options.text("private_key_file")
+    jump, command = arguments.proxied
+    passphrase = options.text("private_key_passphrase")
+    config = arguments.values.get("-F")
+    return {
+        "host": options.text("host") or host.name,
+        "port": _number(host, options, arguments),
+        "user": options.text("remote_user") or arguments.values.get("user"),
+        "key_files": tuple(([key_file] if key_file else []) + arguments.identity_files),
+        "known_hosts": arguments.known_hosts,
+        "proxy_jump": jump,
+        "proxy_command": command,
+        "connect_timeout": _connect_timeout(host, options, arguments),
+        "ssh_config": "none" if config in ("none", "/dev/null") else config,
+        "passphrase": None if passphrase is None else lambda _path: passphrase,
+    }
+
+
+def _arguments(host: Host, options: Options) -> SshOptions:
+    found = SshOptions()
+    for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
+        try:
+            found.add(options.text(name) or "")
+            _ = found.known_hosts
+        except UnsupportedOption as error:
+            raise host.wrong(
+                options.origin(name),
+                f"has an option that cannot be honoured: {error}",
+                "put it into ~/.ssh/config if it belongs there, or limit the run to other hosts",
+            ) from error
+    return found
+
+
+def _number(host: Host, options: Options, arguments: SshOptions) -> int | None:
+    text = options.text("port") or arguments.values.get("port")
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise host.wrong(options.origin("port"), f"is {text!r}, and a port is a number", "correct it")
+    return int(text)
+
+
+def _connect_timeout(host: Host, options: Options, arguments: SshOptions) -> float:
+    text = arguments.values.get("connecttimeout")
+    if text is None:
+        return float(options["timeout"]) if options.given("timeout") else CONNECT_TIMEOUT
+    if not text.isdecimal():
+        raise host.wrong("ConnectTimeout", f"is {text!r}, and a time limit is a number of seconds", "correct it")
+    return float(text)
+
+
+def _become(host: Host) -> dict[str, Any]:
+    wanted = host.get("ansible_become")
+    try:
+        if not boolean(constants.DEFAULT_BECOME if wanted is None else wanted):
+            return {}
+    except TypeError:
+        raise host.wrong("ansible_become", f"is {wanted!r}, neither yes nor no", "correct it") from None
+    method = str(host.get("ansible_become_method") or constants.DEFAULT_BECOME_METHOD)
+    if method.removeprefix("ansible.builtin.") != "sudo":
+        raise host.wrong("ansible_become_method", f"is {method!r}, and migprov becomes root with sudo", "use sudo")
+    options = host.options("become", "sudo")
+    for name in ("become_pass", "sudo_chdir"):
+        if options.text(name) is not None:
+            raise host.wrong(
+                options.origin(name),
+                "cannot be honoured: migprov calls sudo without a password",
+                "allow it on the node (NOPASSWD in sudoers) and remove the variable",
+            )
+    if set((options.text("become_flags") or "").split()) - _SUDO_FLAGS:
+        raise host.wrong(options.origin("become_flags"), "cannot be honoured: migprov calls sudo -n -H", "remove it")
+    return {
+        "become": True,
+        "become_user": options.text("become_user"),
+        "become_exe": options.text("become_exe") or "sudo",
+    }
+
+
+def _python(host: Host) -> str | None:
+    value = host.get("ansible_python_interpreter") or constants.config.get_config_value("INTERPRETER_PYTHON")
+    return None if value is None or str(value) in _AUTOMATIC else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Without ansible-core's tags and lazy containers."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")
