@@ -76,9 +76,7 @@ class Fleet:
             for n in self.nodes
         ]
         self.known_hosts.write_text(inventory.known_hosts(hosts))
-        self.inventory.write_text(
-            inventory.inventory(hosts, user=self.user, key=self.key, known=self.known_hosts)
-        )
+        self.inventory.write_text(inventory.inventory(hosts, user=self.user, key=self.key, known=self.known_hosts))
 
     def down(self, keep: bool = False) -> None:
         """End the nodes and everything that runs on them, and remove their files unless `keep`.
@@ -209,9 +207,7 @@ def _login(user: str | None) -> str:
     if user is None or user == _me():
         return _me()
     if os.geteuid() != 0:
-        raise SimNodesRequestError(
-            f"Only root can let {user} log in to simulated nodes.", next="leave the user out"
-        )
+        raise SimNodesRequestError(f"Only root can let {user} log in to simulated nodes.", next="leave the user out")
     try:
         return pwd.getpwnam(user).pw_name
     except KeyError:

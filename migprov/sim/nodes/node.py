@@ -185,9 +185,7 @@ class FleetNode:
 def unstoppable(left: list[Process], where: str) -> SimNodesError:
     """The error for processes that did not end."""
     pids = ", ".join(str(process.pid) for process in left)
-    return SimNodesError(
-        f"{where}: processes {pids} could not be ended.", next="end them as the user they run as"
-    )
+    return SimNodesError(f"{where}: processes {pids} could not be ended.", next="end them as the user they run as")
 
 
 def _absent(directory: Path) -> str:

@@ -51,9 +51,7 @@ def read(directory: Path) -> Record | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise SimNodesRequestError(
-            f"{path} cannot be read as a fleet of simulated nodes: {problem!r}"
-        ) from problem
+        raise SimNodesRequestError(f"{path} cannot be read as a fleet of simulated nodes: {problem!r}") from problem
 
 
 def write_server(node: Path, server: Process) -> None:

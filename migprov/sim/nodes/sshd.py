@@ -71,9 +71,7 @@ def configuration(directory: Path, port: int, user: str, environment: Mapping[st
 def _word(value: object) -> str:
     text = str(value)
     if '"' in text or "\n" in text:
-        raise SimNodesRequestError(
-            f"{text!r} cannot stand in an sshd_config.", next="choose another directory (--dir)"
-        )
+        raise SimNodesRequestError(f"{text!r} cannot stand in an sshd_config.", next="choose another directory (--dir)")
     return f'"{text}"'
 
 
