@@ -25,7 +25,7 @@ class MigprovError(Exception):
         self.next = next
 
     def __str__(self) -> str:
-        return f"{self.message} Next: {self.next}" if self.next else self.message
+        return f"{self.message.rstrip('.')}. Next: {self.next}" if self.next else self.message
 
     def to_json(self) -> dict[str, Any]:
         """The `error` object of a reply: `code`, `message` and `next`."""
@@ -200,6 +200,14 @@ class FleetError(MigprovError):
     def unreachable(self) -> dict[str, Result]:
         """The nodes that were unreachable."""
         return {host: result for host, result in self.results.items() if result.unreachable}
+
+
+class FleetInterrupted(KeyboardInterrupt):
+    """Ctrl-C while many nodes were worked on. `results` has the Result of every node that was begun."""
+
+    def __init__(self, results: Mapping[str, Result]) -> None:
+        super().__init__(f"interrupted after {len(results)} nodes")
+        self.results: dict[str, Result] = dict(results)
 
 
 def _line(result: Result) -> str:

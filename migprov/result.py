@@ -76,7 +76,7 @@ class Result:
         """The Result of a reply that `migprov.connect.command.understand` has accepted."""
         return cls(
             host=host,
-            task=str(reply.get("task", "")),
+            task=reply.get("task") or "",
             check=bool(reply.get("check")),
             changed=bool(reply.get("changed")),
             before=reply.get("before"),

@@ -53,7 +53,7 @@ _FLAGS = "-E -s -S"
 _MARK = "migprov-boot: "
 _STATE_OR_NULL = (dict, type(None))
 _SHAPE: dict[str, type | tuple[type, ...]] = {
-    "task": str,
+    "task": (str, type(None)),  # null when not even the task could be read from the request
     "check": bool,
     "changed": bool,
     "before": _STATE_OR_NULL,
