@@ -7,7 +7,8 @@ request = layouts.layout("speech").to_json()
 from __future__ import annotations
 
 from .errors import LayoutError, Problem
+from .export import export, export_many
 from .file import Layout, LayoutFile, load, loads
 from .schema import text as schema_text
 
-__all__ = ["Layout", "LayoutError", "LayoutFile", "Problem", "load", "loads", "schema_text"]
+__all__ = ["Layout", "LayoutError", "LayoutFile", "Problem", "export", "export_many", "load", "loads", "schema_text"]

@@ -97,7 +97,7 @@ def read(text: str, source: str, line_of: LineOf = lambda line: line) -> Node:
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
+        line = min(mark.line + 1, len(text.splitlines())) if mark else 1
         message = f"not YAML: {error.problem or error.context}"
         raise builder.wrong(line, message, _syntax_hint(text, line)) from None
     except yaml.reader.ReaderError as error:

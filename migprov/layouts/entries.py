@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from migprov.mig.names import BadProfileName, ProfileName, parse
+from migprov.mig.select import pci_address
 from migprov.mig.wanted import Entry, Selector, WantedCompute, WantedInstance
 
 from .document import Item, Node
@@ -143,9 +144,7 @@ class EntryReader:
     def _check_media(self, instances: list[WantedInstance], node: Node) -> None:
         media = [instance.profile for instance in instances if "+me" in instance.profile]
         if len(media) > 1:
-            message = (
-                f"{len(media)} instances ask for the media extensions ({', '.join(media)}); one can have them"
-            )
+            message = f"{len(media)} instances ask for the media extensions ({', '.join(media)}); one can have them"
             hint = "Write +me once and take the other instances without it."
             self._wrong(node.items()["mig-devices"].key_line, message, hint)
 
@@ -187,8 +186,9 @@ class EntryReader:
 
 
 def _selector(text: str) -> str:
-    """UUIDs and PCI bus ids in the case in which the driver writes them."""
-    return "GPU-" + text[4:].lower() if text[:4].upper() == "GPU-" else text.upper()
+    """A UUID or a PCI bus id in the one form that the driver writes: ``00000000:07:00.0``."""
+    address = pci_address(text)
+    return "GPU-" + text[4:].lower() if address is None else address.upper()
 
 
 def _number(item: Item | None) -> int | None:

@@ -47,9 +47,7 @@ class LayoutFile:
     def layout(self, name: str) -> Layout:
         """The layout of that name; raises LayoutError with the nearest names when there is none."""
         if name not in self.layouts:
-            raise LayoutError(
-                [Problem(self.path, 0, f"no layout named {shown(name)}", nearest(name, self.names))]
-            )
+            raise LayoutError([Problem(self.path, 0, f"no layout named {shown(name)}", nearest(name, self.names))])
         return self.layouts[name]
 
 

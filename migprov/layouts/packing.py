@@ -1,8 +1,8 @@
 """Counts of compute instances such as ``1c.3g.40gb`` packed into GPU instances.
 
 A count of ``Xc.Yg.Zgb`` in a layout file asks for compute instances, not GPU instances. They go into GPU
-instances of profile ``Yg.Zgb`` (Y compute slices each), first fit decreasing, as in mig-parted. ``7c.7g.80gb``
-takes all of its GPU instance and equals ``7g.80gb``.
+instances of profile ``Yg.Zgb`` (Y compute slices each), first fit decreasing, as in mig-parted.
+``7c.7g.80gb`` takes all of its GPU instance and equals ``7g.80gb``.
 """
 
 from __future__ import annotations

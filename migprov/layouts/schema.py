@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -54,10 +55,8 @@ def _leaves(error: ValidationError) -> Iterator[ValidationError]:
     if error.validator != "anyOf":
         yield error
         return
-    branches: dict[int, list[ValidationError]] = {}
-    for inner in error.context or ():
-        branches.setdefault(int(inner.schema_path[0]), []).append(inner)
-    fitting = [inner for inner in branches.values() if not any(_wrong_kind(leaf) for leaf in inner)]
+    branches = _branches(error)
+    fitting = [inner for inner in branches if not any(_wrong_kind(leaf) for leaf in inner)]
     if len(fitting) != 1 or any(inner.validator == "pattern" for inner in fitting[0]):
         yield error  # the words for the choice say more than a regular expression
         return
@@ -65,8 +64,21 @@ def _leaves(error: ValidationError) -> Iterator[ValidationError]:
         yield from _leaves(inner)
 
 
+def _branches(error: ValidationError) -> list[list[ValidationError]]:
+    """The errors of each alternative of a choice."""
+    branches: dict[int, list[ValidationError]] = {}
+    for inner in error.context or ():
+        branches.setdefault(int(inner.schema_path[0]), []).append(inner)
+    return list(branches.values())
+
+
 def _wrong_kind(error: ValidationError) -> bool:
-    return not error.relative_path and error.validator in _KIND_KEYWORDS
+    """The value itself, not something inside it, is of another kind than this alternative wants."""
+    if error.relative_path:
+        return False
+    if error.validator == "anyOf":
+        return all(any(_wrong_kind(leaf) for leaf in inner) for inner in _branches(error))
+    return error.validator in _KIND_KEYWORDS
 
 
 def _problems(error: ValidationError, root: Node, source: str) -> Iterator[Problem]:
@@ -178,10 +190,8 @@ def _device_hint(value: str) -> str:
 
 def _filter_hint(value: str) -> str:
     digits = value.lower().removeprefix("0x")
-    if len(digits) == 4 and all(digit in "0123456789abcdef" for digit in digits):
-        return f"Did you mean 0x{digits.upper()}10DE?"
-    if len(digits) == 8 and all(digit in "0123456789abcdef" for digit in digits):
-        return f"Did you mean 0x{digits.upper()}?"
+    if re.fullmatch("[0-9][0-9a-f]{3}(10de)?", digits):  # A100 is a product
+        return f"Did you mean 0x{digits[:4].upper()}10DE?"
     return "migprov info prints a GPU's device id."
 
 
