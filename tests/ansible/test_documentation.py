@@ -1,0 +1,77 @@
+"""ansible-doc from an empty folder, and the documentation against the options that are validated."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .plays import Ansible
+
+MODULES = ["gpu_driver", "gpu_reset", "mig_info", "mig_instances", "mig_layout", "mig_mode", "mig_verify"]
+
+
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What ansible-doc says of every module."""
+    names = [f"migprov.gpu.{name}" for name in MODULES]
+    done = Ansible(tmp_path_factory.mktemp("empty"), None).command("ansible-doc", "--json", *names)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert sorted(found) == names
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_module_has_examples_returns_and_attributes(name: str, documented: dict[str, Any]) -> None:
+    page = documented[f"migprov.gpu.{name}"]
+    assert f"migprov.gpu.{name}:" in page["examples"]
+    assert "error" in page["return"]
+    attributes = page["doc"]["attributes"]
+    assert attributes["check_mode"]["support"] == "full"
+    assert attributes["async"]["support"] == "none"
+    assert {"diff_mode", "idempotent", "platform", "action_group"} <= set(attributes)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_documented_options_are_those_that_are_validated(name: str, documented: dict[str, Any]) -> None:
+    arguments = importlib.import_module("ansible_collections.migprov.gpu.plugins.module_utils.arguments")
+    spec = getattr(arguments, name.upper())["argument_spec"]
+    described = documented[f"migprov.gpu.{name}"]["doc"].get("options", {})
+    keys = ("type", "elements", "required", "default")
+    assert {
+        option: {k: v for k in keys if (v := described[option].get(k)) not in (None, False)} for option in described
+    } == {option: {k: v for k in keys if (v := given.get(k)) not in (None, False)} for option, given in spec.items()}
+
+
+def test_the_role_and_the_playbooks_are_found(tmp_path: Path) -> None:
+    ansible = Ansible(tmp_path, None)
+    role = ansible.command("ansible-doc", "-t", "role", "--json", "migprov.gpu.mig_layout")
+    assert role.returncode == 0, role.stderr
+    options = json.loads(role.stdout)["migprov.gpu.mig_layout"]["entry_points"]["main"]["options"]
+    assert all(option.startswith("mig_layout_") for option in options)
+    for name in ("info", "rollout", "verify"):
+        done = ansible.command("ansible-playbook", "-i", "localhost,", "--syntax-check", f"migprov.gpu.{name}")
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_stub_that_is_run_as_a_module_says_that_nothing_was_changed(name: str, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    module = f"ansible_collections.migprov.gpu.plugins.modules.{name}"
+    arguments = {"mig_mode": {"enabled": True, "gpus": [0]}, "gpu_reset": {"gpus": [0]}}
+    arguments["mig_instances"] = {"gpus": [0], "instances": {}}
+    arguments["mig_layout"] = arguments["mig_verify"] = {"file": "x", "name": "y"}
+    given = json.dumps({"ANSIBLE_MODULE_ARGS": arguments.get(name, {})})
+    (tmp_path / "args.json").write_text(given)
+    done = subprocess.run(
+        [sys.executable, "-m", module, str(tmp_path / "args.json")], capture_output=True, text=True, check=False
+    )
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["failed"]) == (1, True)
+    assert "Nothing was changed" in answer["msg"]
