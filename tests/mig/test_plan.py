@@ -1,0 +1,178 @@
+"""State and wanted give steps; planning again on the state they lead to gives none."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from migprov.mig.errors import GpuBusy, GpuLost, NotMigCapable, UnknownProfile
+from migprov.mig.plan import plan, predict
+from migprov.mig.state import State, Trouble
+from migprov.mig.text import describe, describe_step
+from migprov.mig.wanted import WantedCompute, WantedGpu, WantedInstance
+
+from .cards import A100, PRODUCTS, gpu, instance, process, state, t4
+from .test_fit import ALL_A100, spans_of
+
+OFF = {"mig_current": False, "mig_pending": False}
+TWO_3G = WantedGpu(True, (WantedInstance("3g.40gb"), WantedInstance("3g.40gb")))
+DISABLED = WantedGpu(False)
+
+
+def words(steps):
+    return [describe_step(step.to_json()) for step in steps]
+
+
+NEW_3G = [
+    "GPU 0: create GPU instance 3g.40gb at 0",
+    "GPU 0: create compute instance 3g.40gb in 3g.40gb at 0",
+    "GPU 0: create GPU instance 3g.40gb at 4",
+    "GPU 0: create compute instance 3g.40gb in 3g.40gb at 4",
+]
+CARD = A100.card
+
+TABLE = {
+    "a whole card is cut": (gpu(**OFF), TWO_3G, ["GPU 0: enable MIG mode", *NEW_3G]),
+    "MIG is on already": (gpu(), TWO_3G, NEW_3G),
+    "enabling is pending: the reset that is due": (gpu(mig_current=False), TWO_3G, ["GPU 0: reset", *NEW_3G]),
+    "disabling is pending, and MIG is wanted": (gpu(mig_pending=False), TWO_3G, ["GPU 0: enable MIG mode", *NEW_3G]),
+    "off and wanted off": (gpu(**OFF), DISABLED, []),
+    "enabling is pending, and off is wanted": (gpu(mig_current=False), DISABLED, ["GPU 0: disable MIG mode"]),
+    "disabling is pending, and off is wanted": (gpu(mig_pending=False), DISABLED, ["GPU 0: reset"]),
+    "off again, instances go first": (
+        gpu(instances=(instance(CARD, "3g.40gb", 4, 2),)),
+        DISABLED,
+        [
+            "GPU 0: destroy compute instance 0 (3g.40gb) in 3g.40gb at 4",
+            "GPU 0: destroy GPU instance 2 (3g.40gb at 4)",
+            "GPU 0: disable MIG mode",
+        ],
+    ),
+    "what fits stays": (
+        gpu(instances=(instance(CARD, "3g.40gb", 4, 2), instance(CARD, "1g.10gb", 0, 7))),
+        TWO_3G,
+        [
+            "GPU 0: destroy compute instance 0 (1g.10gb) in 1g.10gb at 0",
+            "GPU 0: destroy GPU instance 7 (1g.10gb at 0)",
+            *NEW_3G[:2],
+        ],
+    ),
+    "MIG on without instances": (
+        gpu(instances=(instance(CARD, "7g.80gb", 0, 0),)),
+        WantedGpu(True, ()),
+        [
+            "GPU 0: destroy compute instance 0 (7g.80gb) in 7g.80gb at 0",
+            "GPU 0: destroy GPU instance 0 (7g.80gb at 0)",
+        ],
+    ),
+    "only the mode is wanted": (gpu(instances=(instance(CARD, "7g.80gb", 0, 0),)), WantedGpu(True, None), []),
+    "a GPU without MIG that shall be off": (t4(0), DISABLED, []),
+    "sub-slicing": (
+        gpu(),
+        WantedGpu(True, (WantedInstance("3g.40gb", 0, (WantedCompute("1c.3g.40gb"), WantedCompute("2c.3g.40gb"))),)),
+        [
+            "GPU 0: create GPU instance 3g.40gb at 0",
+            "GPU 0: create compute instance 2c.3g.40gb in 3g.40gb at 0",
+            "GPU 0: create compute instance 1c.3g.40gb in 3g.40gb at 0",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_the_steps(case):
+    before, wanted, expected = TABLE[case]
+    steps = plan(state(before), {0: wanted})
+    assert words(steps) == expected
+    assert plan(predict(state(before), steps), {0: wanted}) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_planning_again_gives_nothing(data):
+    here = data.draw(st.sampled_from(sorted(spans_of(CARD, data.draw(st.sampled_from(ALL_A100))), key=sorted)))
+    before = gpu(
+        mig_current=True,
+        mig_pending=data.draw(st.booleans()),
+        instances=tuple(instance(CARD, name, start, n) for n, (name, start) in enumerate(sorted(here))),
+    )
+    target = data.draw(st.sampled_from(ALL_A100))
+    wanted = data.draw(
+        st.sampled_from([DISABLED, WantedGpu(True, None), WantedGpu(True, tuple(WantedInstance(n) for n in target))])
+    )
+    steps = plan(state(before), {0: wanted})
+    after = predict(state(before), steps)
+    assert plan(after, {0: wanted}) == []
+    if wanted.mig_enabled and wanted.instances is not None:
+        assert sorted(gi.profile for gi in after.gpu(0).instances) == sorted(target)
+
+
+def test_only_the_gpus_that_differ_are_touched():
+    full = gpu(0, instances=tuple(instance(CARD, "1g.10gb", n, n + 7) for n in range(7)))
+    node = state(full, full._replace(index=1, uuid="GPU-1"), gpu(2, **OFF))
+    seven = WantedGpu(True, (WantedInstance("1g.10gb"),) * 7)
+    steps = plan(node, {0: DISABLED, 1: seven, 2: DISABLED})
+    assert {step.gpu for step in steps} == {0}
+    assert sum(step.action == "destroy_gpu_instance" for step in steps) == 7
+    assert sum(step.action == "set_mig_mode" for step in steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        (gpu(**OFF, processes=(process(),)), TWO_3G),
+        (gpu(mig_current=False, processes=(process(),)), TWO_3G),
+        (gpu(instances=(instance(CARD, "7g.80gb", 0, 5),), processes=(process(gi_id=5, ci_id=0),)), DISABLED),
+        (gpu(instances=(instance(CARD, "7g.80gb", 0, 5),), processes=(process(gi_id=5, ci_id=0),)), TWO_3G),
+    ],
+)
+def test_work_in_the_way_is_refused_by_name(before, wanted):
+    with pytest.raises(GpuBusy, match=r"GPU 0 \(GPU-0\) is in use by process 4242 \(python3, user asr\)") as caught:
+        plan(state(before), {0: wanted})
+    assert caught.value.holders[0]["pid"] == 4242
+    assert "nothing was changed" in caught.value.next
+
+
+def test_work_beside_what_changes_does_not_stop_it():
+    before = gpu(
+        instances=(instance(CARD, "3g.40gb", 4, 2), instance(CARD, "1g.10gb", 0, 7)),
+        processes=(process(gi_id=2, ci_id=0),),
+    )
+    assert [step.gi_id for step in plan(state(before), {0: TWO_3G}) if step.action == "destroy_gpu_instance"] == [7]
+
+
+def test_a_busy_gpu_that_needs_no_change_is_no_error():
+    assert plan(state(gpu(**OFF, processes=(process(),))), {0: DISABLED}) == []
+
+
+def test_a_gpu_without_mig_is_refused():
+    with pytest.raises(NotMigCapable, match="a Tesla T4, has no MIG"):
+        plan(state(t4(0)), {0: TWO_3G})
+
+
+def test_a_lost_gpu_is_refused():
+    with pytest.raises(GpuLost, match="fell off the bus"):
+        plan(state(gpu(error=Trouble("gpu_lost", "it is lost: it fell off the bus"))), {0: TWO_3G})
+
+
+def test_a_card_that_nobody_knows_is_refused():
+    unknown = State("535.1.1", (gpu(**OFF),), {})
+    with pytest.raises(UnknownProfile, match="its driver tells no profiles while MIG is off"):
+        plan(unknown, {0: TWO_3G})
+
+
+@pytest.mark.parametrize("key", sorted(PRODUCTS))
+def test_each_profile_of_each_product_alone(key):
+    for profile in PRODUCTS[key].card.profiles:
+        node = state(gpu(key=key))
+        wanted = {0: WantedGpu(True, (WantedInstance(profile.name),) * profile.max_instances)}
+        steps = plan(node, wanted)
+        assert sum(step.action == "create_gpu_instance" for step in steps) == profile.max_instances
+        assert plan(predict(node, steps), wanted) == []
+
+
+def test_the_description_is_the_same_for_the_predicted_and_the_real_state():
+    before = state(gpu())
+    steps = plan(before, {0: TWO_3G})
+    real = state(gpu(instances=(instance(CARD, "3g.40gb", 0, 1), instance(CARD, "3g.40gb", 4, 2))))
+    assert describe(predict(before, steps).to_json()) == describe(real.to_json())
+    assert describe(real.to_json()) != describe(before.to_json())
