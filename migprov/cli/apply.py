@@ -1,0 +1,39 @@
+"""`migprov apply`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import output
+from .where import chosen, where_options
+from .work import work
+
+
+@click.command("apply", short_help="bring the GPUs to a layout, touching only what must change")
+@click.argument("file")
+@click.argument("name")
+@where_options
+@click.option("--check", is_flag=True, help="Print the steps that would be done; write nothing.")
+@click.option("--diff", is_flag=True, help="Print the layout before and after.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a node, one a line.")
+def command(file: str, name: str, check: bool, diff: bool, as_json: bool, **where: Any) -> None:
+    """Bring the nodes to the layout NAME of the layout file FILE.
+
+    Instances that the layout can use stay as they are, and a second run changes nothing. A layout that a GPU
+    cannot have, or a GPU that is in use where it must change, is refused before the first write.
+    """
+    from ..layouts import load
+    from . import text
+
+    places = chosen(**where)
+    layout = load(file).layout(name)
+    code = work(
+        places,
+        lambda node: node.layout(layout, check=check),
+        lambda results: output.show(text.changes(results, diff=diff)),
+        as_json=as_json,
+        writes=not check,
+    )
+    raise click.exceptions.Exit(code)

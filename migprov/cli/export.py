@@ -1,0 +1,49 @@
+"""`migprov export`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..result import Result
+from . import exits, output
+from .where import chosen, where_options
+from .work import work
+
+
+@click.command("export", short_help="the present layout, as a layout file")
+@where_options
+@click.option(
+    "--compatible", is_flag=True, help="Counts only, as mig-parted reads them; refused where they cannot say it."
+)
+def command(compatible: bool, **where: Any) -> None:
+    """Print the present layout of the nodes as a layout file: `current`, or for several nodes one layout a node.
+
+    Nodes that do not answer are named on standard error and left out. Never changes anything.
+    """
+    places = chosen(**where)
+    code = work(
+        places,
+        lambda node: node.info(processes=False),
+        lambda results: _print(results, single=len(results) == 1, compatible=compatible),
+        as_json=False,
+        writes=False,
+    )
+    raise click.exceptions.Exit(code)
+
+
+def _print(results: list[Result], *, single: bool, compatible: bool) -> None:
+    from ..layouts import export, export_many
+
+    for result in results:
+        if result.failed:
+            exits.tell_node(result)
+    states = {result.host: result.after or {} for result in results if not result.failed}
+    if states:
+        write = (
+            export(next(iter(states.values())), compatible=compatible)
+            if single
+            else export_many(states, compatible=compatible)
+        )
+        output.write(write)

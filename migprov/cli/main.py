@@ -1,0 +1,81 @@
+"""The group `migprov`, whose commands are imported only when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..errors import MigprovError
+from . import exits, output
+
+# Name -> module of this package, the command in it, and its line in the overview.
+_COMMANDS = {
+    "info": ("info", "what the GPUs are, how they are cut, who holds them"),
+    "apply": ("apply", "bring the GPUs to a layout, touching only what must change"),
+    "verify": ("verify", "check that every GPU is exactly as a layout says"),
+    "export": ("export", "the present layout, as a layout file"),
+    "sim": ("sim", "simulated GPU nodes: try layouts without a GPU"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is needed, so that `--help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f".{_COMMANDS[cmd_name][0]}", __package__)
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=(
+        "Exit codes: 0 done or nothing to do; 1 the request is wrong, nothing was contacted or changed; "
+        "2 a node failed or refused; 4 a node was unreachable (and no other failed)."
+    ),
+)
+@click.version_option(__version__, prog_name="migprov")
+def group() -> None:
+    """Find hollow GPUs and move a fleet to the MIG layout that frees the most cards."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code; `arguments` are those of the process when None."""
+    code = run(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        output.silence()
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns its exit code. Errors have become text on standard error by then."""
+    try:
+        returned: Any = group.main(args=arguments, prog_name="migprov", standalone_mode=False)
+        return returned if isinstance(returned, int) else exits.DONE
+    except click.ClickException as error:
+        error.show()
+        return exits.BAD_REQUEST
+    except click.Abort:
+        # A command that had nodes at work has told which by now.
+        click.echo("Interrupted.", err=True)
+        return exits.INTERRUPTED
+    except MigprovError as error:
+        exits.tell(error)
+        return exits.of_error(error)

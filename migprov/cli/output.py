@@ -1,0 +1,52 @@
+"""Standard output: one JSON object a line, or text for people through rich."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..result import Result
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+# Where there is no terminal, lines are as long as they need: they are searched and cut by programs.
+_WIDE = 200
+
+
+def print_json(results: Iterable[Result]) -> None:
+    """One line a node, nothing else."""
+    write("".join(json.dumps(result.to_json(), ensure_ascii=False) + "\n" for result in results))
+
+
+def write(text: str) -> None:
+    """Write to standard output. A reader that has gone (`| head`) is no error: the work is done by now."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence()
+
+
+def silence() -> None:
+    """Nobody reads standard output any more; what is still written goes nowhere, without a complaint."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def show(parts: Iterable[RenderableType]) -> None:
+    """Print for people: colours and the terminal's width on a terminal (and no NO_COLOR), else plain text."""
+    from rich.console import Console
+    from rich.text import Text
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE
+    console = Console(highlight=False, emoji=False, markup=False, width=width)
+    with console.capture() as captured:
+        for part in parts:
+            # Sentences are left to the terminal to wrap, so that what is copied from it is whole.
+            console.print(part, soft_wrap=isinstance(part, str | Text))
+    write(captured.get())

@@ -1,0 +1,168 @@
+"""Results in words and tables, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from ..mig.text import describe_step
+from ..result import Result
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_GIB = 1024
+_DIFF_STYLES = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
+
+
+def info(results: Sequence[Result]) -> Iterator[RenderableType]:
+    """A table of the GPUs of every node."""
+    for result in results:
+        if result.after is not None or result.before is not None:
+            yield _node_table(result.host, result.after or result.before or {})
+        if result.failed:
+            yield from _error(result)
+    yield from _summary(results, {})
+
+
+def changes(results: Sequence[Result], *, diff: bool) -> Iterator[RenderableType]:
+    """What was done on every node, or would be, step by step."""
+    for result in results:
+        yield _headline(result)
+        planned = result.steps if not result.failed else ()
+        for step in planned:
+            yield Text(f"  {describe_step(step)}")
+        if result.failed:
+            yield from _error(result, headline=False)
+        if diff and result.diff:
+            yield from _diff(result.diff)
+    yield from _summary(results, {"changed": sum(r.changed and not r.failed for r in results)})
+
+
+def verdicts(results: Sequence[Result]) -> Iterator[RenderableType]:
+    """Whether every node is as wanted, and where not."""
+    for result in results:
+        if result.failed:
+            yield from _error(result)
+        else:
+            yield Text.assemble((f"{result.host}: ", "bold"), ("as wanted", "green"))
+    yield from _summary(results, {})
+
+
+def errors(results: Sequence[Result]) -> Iterator[RenderableType]:
+    """Only what went wrong."""
+    for result in results:
+        if result.failed:
+            yield from _error(result)
+
+
+def _headline(result: Result) -> Text:
+    host = (f"{result.host}: ", "bold")
+    if result.failed:
+        return Text.assemble(host, ("unreachable" if result.unreachable else "failed", "red"))
+    if not result.changed:
+        return Text.assemble(host, ("nothing to do", "green"))
+    return Text.assemble(host, ("would change" if result.check else "changed", "yellow"))
+
+
+def _error(result: Result, headline: bool = True) -> Iterator[Text]:
+    error: Mapping[str, Any] = result.error or {}
+    if headline:
+        yield _headline(result)
+    yield Text(f"  {str(error.get('message') or 'no message').removeprefix(f'{result.host}: ')}")
+    for difference in error.get("differences") or ():
+        yield Text(f"  - {difference}")
+    for holder in error.get("holders") or ():
+        yield Text(f"  held by {_holder(holder)}")
+    yield from _listed("done", result.steps)
+    yield from _listed("undone again", error.get("undone") or ())
+    if error.get("next"):
+        yield Text(f"  Next: {error['next']}", style="cyan")
+
+
+def _listed(what: str, steps: Iterable[Mapping[str, Any]]) -> Iterator[Text]:
+    for step in steps:
+        yield Text(f"  {what}: {describe_step(step)}")
+
+
+def _diff(text: str) -> Iterator[Text]:
+    for line in text.splitlines():
+        style = next((style for start, style in _DIFF_STYLES.items() if line.startswith(start)), "")
+        yield Text(f"  {line}", style=style)
+
+
+def _summary(results: Sequence[Result], counts: Mapping[str, int]) -> Iterator[Text]:
+    """The last line, where there are several nodes."""
+    if len(results) < 2:
+        return
+    unreachable = sum(result.unreachable for result in results)
+    failed = sum(result.failed for result in results) - unreachable
+    parts = [f"{number} {what}" for what, number in counts.items()]
+    parts += [f"{failed} failed", f"{unreachable} unreachable"]
+    yield Text(f"{len(results)} nodes: {', '.join(parts)}", style="red" if failed or unreachable else "bold")
+
+
+def _node_table(host: str, state: Mapping[str, Any]) -> Table:
+    title = f"{host}, driver {state.get('driver_version') or 'unknown'}"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="", pad_edge=False)
+    table.add_column("GPU", justify="right")
+    table.add_column("Product", overflow="fold")
+    table.add_column("Memory", justify="right", no_wrap=True)
+    table.add_column("MIG", no_wrap=True)
+    table.add_column("Instances", overflow="fold")
+    table.add_column("Holders", overflow="fold")
+    for gpu in state.get("gpus", ()):
+        table.add_row(*_gpu_row(gpu))
+    return table
+
+
+def _gpu_row(gpu: Mapping[str, Any]) -> tuple[Text, ...]:
+    product = str(gpu.get("product") or gpu.get("name") or "unknown")
+    if gpu.get("error"):
+        cells = [Text("does not answer", style="red"), Text(str(gpu["error"].get("message", "")), style="red")]
+        return Text(str(gpu["index"])), Text(product), Text(""), *cells, Text("")
+    used, total = gpu.get("memory_used_mib"), gpu.get("memory_mib")
+    return (
+        Text(str(gpu["index"])),
+        Text(product),
+        Text(f"{_gib(used)} of {_gib(total)} GiB"),
+        _mode(gpu),
+        Text("\n".join(_instance(instance) for instance in gpu.get("instances", ()))),
+        Text("\n".join(_holder(process) for process in gpu.get("processes", ()))),
+    )
+
+
+def _gib(mib: float | None) -> str:
+    return "?" if mib is None else f"{mib / _GIB:.1f}"
+
+
+def _mode(gpu: Mapping[str, Any]) -> Text:
+    if not gpu.get("mig_capable"):
+        return Text("none", style="dim")
+    words = {True: "on", False: "off"}
+    now, then = bool(gpu["mig_current"]), bool(gpu["mig_pending"])
+    if now != then:
+        return Text(f"{words[now]}, {words[then]} after reset", style="yellow")
+    return Text(words[now], style="green" if now else "")
+
+
+def _instance(instance: Mapping[str, Any]) -> str:
+    text = f"{instance['profile']} at {instance['start']}"
+    inside = [ci["profile"] for ci in instance["compute_instances"] if ci["profile"] != instance["profile"]]
+    if not instance["compute_instances"]:
+        return f"{text} (no compute instance)"
+    return f"{text} ({', '.join(inside)})" if inside else text
+
+
+def _holder(process: Mapping[str, Any]) -> str:
+    parts = [f"pid {process['pid']}"]
+    if process.get("user"):
+        parts.append(str(process["user"]))
+    if process.get("memory_mib") is not None:
+        parts.append(f"{_gib(process['memory_mib'])} GiB")
+    if process.get("gi_id") is not None:
+        parts.append(f"GPU instance {process['gi_id']}")
+    return f"{process.get('command') or 'unknown'} ({', '.join(parts)})"
