@@ -15,7 +15,7 @@ from migprov.sim.driver import SimNode
 
 from migprov.sim.nodes import inventory, keys, record, sshd, sudo
 from migprov.sim.nodes.errors import SimNodesError, SimNodesRequestError
-from migprov.sim.nodes.node import START_SECONDS, FleetNode, interpreter_for, unstoppable
+from migprov.sim.nodes.node import START_SECONDS, FleetNode, interpreter_for, running_on, stop, unstoppable
 
 _FILES = (record.NAME, "inventory.yml", "known_hosts", "id_ed25519", "id_ed25519.pub")
 _PORT_ATTEMPTS = 5
@@ -84,8 +84,7 @@ class Fleet:
         Raises:
             SimNodesError: a process could not be ended (its files stay then).
         """
-        left = [process for node in self.nodes for process in node.stop()]
-        if left:
+        if left := stop(self.nodes):
             raise unstoppable(left, str(self.directory))
         if not keep:
             _remove(self.directory)
@@ -218,9 +217,9 @@ def _claim(root: Path) -> None:
     """Make sure that `root` is a folder for a new fleet; what an ended fleet left in it goes."""
     known = open_fleet(root)
     if known is not None:
-        if running := [node.name for node in known if node.processes()]:
+        if running_on(known.nodes):
             raise SimNodesRequestError(
-                f"{len(running)} simulated nodes run in {root} already.",
+                f"Simulated nodes run in {root} already.",
                 next=f"end them first: migprov sim down --dir {root}",
             )
         _remove(root)

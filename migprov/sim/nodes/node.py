@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # In the environment of whatever runs on a node, so that ending the node finds it, daemons included.
 MARK = "MIGPROV_SIM_SESSION"
 START_SECONDS = 60.0
+_SWEEPS = 5
 
 
 @dataclass
@@ -155,20 +157,17 @@ class FleetNode:
 
     def processes(self) -> list[Process]:
         """Its server and whatever runs on it, sessions and what they left behind included."""
-        found = [self.server] if self.server is not None and self.server.running else []
-        found += processes.offspring(found)
-        # What root runs through sudo can be a child of a process that is gone: the mark tells.
-        marked = processes.marked([f"{MARK}={self.mark}"])
-        return list(dict.fromkeys([*found, *marked, *processes.offspring(marked)]))
+        return running_on([self])
+
+    def forget_server(self) -> None:
+        """Take note that its server has ended."""
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None
+        self.server = None
 
     def stop(self) -> list[Process]:
         """End its server and everything that runs on it. Returns what could not be ended."""
-        left = processes.end(self.processes())
-        if self._child is not None:
-            self._child.wait()
-            self._child = None
-        self.server = None
-        return left
+        return stop([self])
 
     def reboot(self) -> None:
         """Reboot: all processes end, the driver forgets what a reboot makes it forget, the server starts.
@@ -180,6 +179,28 @@ class FleetNode:
             raise unstoppable(left, self.name)
         self.sim.reboot()
         self.start()
+
+
+def running_on(nodes: Collection[FleetNode]) -> list[Process]:
+    """The servers of these nodes and whatever runs on them."""
+    servers = [node.server for node in nodes if node.server is not None and node.server.running]
+    # What a session left behind has another parent by now: the mark tells.
+    marked = processes.marked(f"{MARK}={node.mark}" for node in nodes)
+    return list(dict.fromkeys([*servers, *processes.offspring(servers), *marked, *processes.offspring(marked)]))
+
+
+def stop(nodes: Collection[FleetNode]) -> list[Process]:
+    """End these nodes and everything that runs on them, at once. Returns what could not be ended."""
+    left: list[Process] = []
+    for _ in range(_SWEEPS):
+        found = running_on(nodes)
+        if not found:
+            break
+        # What was started between looking and ending is found the next time.
+        left = processes.end(found)
+    for node in nodes:
+        node.forget_server()
+    return left
 
 
 def unstoppable(left: list[Process], where: str) -> SimNodesError:
