@@ -22,12 +22,15 @@ class MigError(Exception):
         holders: Sequence[Dict[str, Any]] = (),
         differences: Sequence[str] = (),
     ) -> None:
-        super().__init__(message)
+        super().__init__()
         self.message = message
         self.gpu = gpu
         self.next = next
         self.holders = list(holders)
         self.differences = list(differences)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class BadRequest(MigError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import names, steps
-from .errors import GpuBusy, GpuLost, NotMigCapable, UnknownProfile
+from .errors import GpuBusy, GpuLost, MigError, NotMigCapable, UnknownProfile
 from .fit import Busy, Fit, fit
 from .profiles import Card
 from .state import ComputeInstance, Gpu, GpuInstance, Process, State
@@ -22,7 +22,13 @@ def plan(state: State, wanted: Mapping[int, WantedGpu]) -> List[Step]:
     cards = state.cards or {}
     done: List[Step] = []
     for index in sorted(wanted):
-        done += plan_gpu(state.gpu(index), wanted[index], cards.get(index))
+        gpu = state.gpu(index)
+        try:
+            done += plan_gpu(gpu, wanted[index], cards.get(index))
+        except MigError as error:
+            if not error.message.startswith(gpu.label):
+                error.message = "%s: %s" % (gpu.label, error.message)
+            raise
     return done
 
 

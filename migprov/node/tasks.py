@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import nullcontext
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from ..mig import steps
@@ -42,13 +43,14 @@ def run(nvml: Nvml, request: Request) -> Outcome:
     if request.task in _READ_ONLY:
         return _READ_ONLY[request.task](nvml, request)
     planner = _CHANGING[request.task]
-    if request.check:
+    with nullcontext() if request.check else locked(request.wait_s):
         before = read(nvml, cards=True)
-        planned = planner(before, request)
-        return Outcome(before, predict(before, planned), planned, planned)
-    with locked(request.wait_s):
-        before = read(nvml, cards=True)
-        planned = planner(before, request)
+        try:
+            planned = planner(before, request)
+        except MigError as error:
+            return Outcome(before, before, error=error)
+        if request.check:
+            return Outcome(before, predict(before, planned), planned, planned)
         if not planned:
             return Outcome(before, before)
         return _carry_out(nvml, before, planned)
@@ -114,7 +116,10 @@ def _driver(nvml: Nvml, request: Request) -> Outcome:
     if least is not None:
         driver.version(least)
     state = read(nvml, processes=False)
-    found = driver.check(state.driver_version, state.gpus, least)
+    try:
+        found = driver.check(state.driver_version, state.gpus, least)
+    except MigError as error:
+        return Outcome(state, state, error=error)
     data = {
         "driver_version": state.driver_version,
         "nvml_version": nvml.nvml_version(),
@@ -127,7 +132,10 @@ def _driver(nvml: Nvml, request: Request) -> Outcome:
 def _verify(nvml: Nvml, request: Request) -> Outcome:
     entries = entries_from_json(request.params.get("entries"))
     state = read(nvml)
-    wanted = wanted_gpus(state.gpus, entries)
+    try:
+        wanted = wanted_gpus(state.gpus, entries)
+    except MigError as error:
+        return Outcome(state, state, error=error)
     found = differences(state, wanted)
     error = None
     if found:
