@@ -137,14 +137,15 @@ def _verify(nvml: Nvml, request: Request) -> Outcome:
     except MigError as error:
         return Outcome(state, state, error=error)
     found = differences(state, wanted)
-    error = None
-    if found:
-        error = NotAsWanted(
-            "%d difference%s: %s" % (len(found), "" if len(found) == 1 else "s", "; ".join(found[:3])),
-            next="apply the layout (with --check first, to see the steps)",
-            differences=found,
-        )
-    return Outcome(state, state, data={"verified": sorted(wanted)}, error=error)
+    data = {"verified": sorted(wanted)}
+    if not found:
+        return Outcome(state, state, data=data)
+    differs = NotAsWanted(
+        "%d difference%s: %s" % (len(found), "" if len(found) == 1 else "s", "; ".join(found[:3])),
+        next="apply the layout (with --check first, to see the steps)",
+        differences=found,
+    )
+    return Outcome(state, state, data=data, error=differs)
 
 
 # -- what changes ------------------------------------------------------------------------------------------------
