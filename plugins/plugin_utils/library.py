@@ -45,6 +45,6 @@ def require() -> None:
         return
     raise AnsibleActionFail(
         f"The collection migprov.gpu needs the Python package migprov on the control node, and {sys.executable}, which "
-        f"runs Ansible, cannot import it ({MISSING}). Nothing was contacted or changed. Next: install the package that "
-        f"the collection came with: {sys.executable} -m pip install migprov"
+        f"runs Ansible, cannot import it ({MISSING}). Nothing was contacted or changed. Next: install the package, "
+        "whose wheel also brings this collection, for that interpreter."
     )

@@ -10,6 +10,7 @@ import shlex
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -104,7 +105,13 @@ class ProgramAction(ActionBase):  # type: ignore[misc]
         environment = self._compute_environment_string()
         if environment:
             command = f"{environment} /bin/sh -c {shlex.quote(command)}"
-        answer: dict[str, Any] = self._low_level_execute_command(command, sudoable=True, in_data=data)
+        try:
+            answer: dict[str, Any] = self._low_level_execute_command(command, sudoable=True, in_data=data)
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            # The connection saw the become method ask for a password, or refuse the one it was given.
+            raise self._become_refused(str(error)) if "password" in str(error) else error from None
         if data is None:
             # Without piping, ssh may give the command a terminal, which merges the two streams.
             answer["stderr"] = f"{answer['stderr']}\n{answer['stdout']}"
@@ -134,9 +141,13 @@ class ProgramAction(ActionBase):  # type: ignore[misc]
         words = str(answer["stderr"]).strip()
         if not become or answer["rc"] != 1 or not words.startswith(f"{become.name.rpartition('.')[2]}: "):
             return None
+        return self._become_refused(words)
+
+    def _become_refused(self, words: str) -> Exception:
+        user = self.get_become_option("become_user") or "root"
         return library.SudoRefused(
-            f"{become.name} did not let the user become {self.get_become_option('become_user') or 'root'}: "
-            f"{library.command.excerpt(words)}; nothing was changed.",
+            f"{self._connection.become.name} did not let the user become {user}: {library.command.excerpt(words)}; "
+            "nothing was changed.",
             next="allow it on the node, give a password (--ask-become-pass), or connect as another user.",
         )
 

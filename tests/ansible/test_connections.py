@@ -63,6 +63,7 @@ def test_a_user_who_may_not_become_root(make_fleet: Callable[..., Fleet], before
     run = before(fleet).play([LAYOUT], become=True, env={"ANSIBLE_BECOME_ALLOW_SAME_USER": "1"})
     failed = run.of("Layout")
     assert failed.status == "failed", run.output
+    assert failed.result["error"]["code"] == "sudo_refused"
     assert "password" in failed.result["msg"]
     assert fleet.nodes[0].sim.writes == 0
 
