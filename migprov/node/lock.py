@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pwd
 import time
 from contextlib import contextmanager
 from typing import Iterator
@@ -15,8 +16,23 @@ _PAUSE_S = 0.1
 
 
 def folder() -> str:
-    """The folder of the user this runs as that holds the lock and the program: ``~/.cache/migprov``."""
-    return os.path.join(os.path.expanduser("~"), ".cache", "migprov")
+    """The folder of the user this runs as that holds the lock and the program: ``~/.cache/migprov``.
+
+    HOME counts only where it is this user's own: some ways of becoming another user keep the old one.
+    """
+    home = os.environ.get("HOME", "")
+    try:
+        own = os.path.isabs(home) and os.stat(home).st_uid == os.geteuid()
+    except OSError:
+        own = False
+    if not own:
+        try:
+            home = pwd.getpwuid(os.geteuid()).pw_dir
+        except KeyError:
+            raise NoPermission(
+                "user %d has no home folder for the lock" % os.geteuid(), next="run as a user that has one"
+            ) from None
+    return os.path.join(home, ".cache", "migprov")
 
 
 @contextmanager
