@@ -8,7 +8,8 @@ from ..mig import geometry, names
 from ..mig.errors import MigError
 from ..mig.profiles import Card, Profile
 from ..mig.state import ComputeInstance, Gpu, GpuInstance, Process, State, Trouble
-from .nvml import Ci, Gi, Identity, Nvml
+from .nvml import Nvml
+from .nvml_data import Ci, Gi, Identity
 from .processes import who
 
 
