@@ -97,7 +97,7 @@ def _command(python: str | None, *arguments: str) -> str:
     return (
         f"r={NO_PYTHON}; for p in {pythons}; do command -v \"$p\" >/dev/null 2>&1 || continue; "
         f'"$p" {_FLAGS} -c {words}; s=$?; case $s in {PYTHON_TOO_OLD}) r=$s;; 126|127) ;; *) exit $s;; esac; '
-        "done; exit $r"
+        f'done; [ $r = {NO_PYTHON} ] && echo "{_MARK}"{shlex.quote(pythons)} >&2; exit $r'
     )
 
 
@@ -179,13 +179,6 @@ def _misfit_of_states(reply: dict[str, Any]) -> str | None:
 def _refusal(rc: int, err: str, host: str) -> NodeError | None:
     said = [line[len(_MARK) :] for line in err.splitlines() if line.startswith(_MARK)]
     detail = excerpt(said[-1], 300) if said else ""
-    if rc == NO_PYTHON and not said:
-        return NoPython(
-            "no Python was found; nothing was changed.",
-            host=host,
-            next="install Python 3.8 or newer on the node, or name its interpreter (python=..., "
-            "ansible_python_interpreter).",
-        )
     build = _REFUSALS.get(rc)
     return build(detail, host) if build and said else None
 
@@ -223,8 +216,17 @@ def _bad_transfer(detail: str, host: str) -> NodeError:
     )
 
 
+def _no_python(detail: str, host: str) -> NodeError:
+    return NoPython(
+        f"no Python was found on the node (tried {detail}); nothing was changed.",
+        host=host,
+        next="install Python 3.8 or newer, or name its interpreter (python=..., ansible_python_interpreter).",
+    )
+
+
 _REFUSALS: dict[int, Callable[[str, str], NodeError]] = {
     NOT_THERE: lambda detail, host: ProgramMissing("the node program is not there.", host=host),
+    NO_PYTHON: _no_python,
     PYTHON_TOO_OLD: _too_old,
     UNSAFE_FOLDER: _unsafe,
     CANNOT_STORE: _cannot_store,

@@ -65,14 +65,18 @@ class KnownHosts:
         return self.known_as if self.port == 22 else f"[{self.known_as}]:{self.port}"
 
     def keys(self) -> list[KnownKey]:
-        """The lines about this server; lines without a port only where none has the port (as OpenSSH)."""
-        lines = [key for file in self.files for key in _load(file)]
-        found = [key for key in lines if key.names(self.name)]
-        return found or [key for key in lines if self.port != 22 and key.names(self.known_as)]
+        """The lines about this server."""
+        return [key for file in self.files for key in _load(file) if key.names(self.name)]
+
+    def _portless(self) -> list[KnownKey]:
+        # As OpenSSH: where no line has the port, one for the standard port may vouch for the key, not against.
+        if self.port == 22 or self.keys():
+            return []
+        return [key for file in self.files for key in _load(file) if key.names(self.known_as)]
 
     def kinds(self) -> list[str]:
         """The kinds of the keys known, in the order of the files."""
-        return list(dict.fromkeys(key.kind for key in self.keys() if not key.revoked))
+        return list(dict.fromkeys(key.kind for key in self.keys() + self._portless() if not key.revoked))
 
     def check(self, kind: str, blob: bytes, *, host: str) -> None:
         """Accept the key that the server showed, or say what is wrong. `host` names the node in errors.
@@ -82,7 +86,7 @@ class KnownHosts:
             HostKeyChanged: there are lines, with other keys, or this key is revoked.
         """
         known = self.keys()
-        same = [key for key in known if key.blob == blob]
+        same = [key for key in known + self._portless() if key.blob == blob]
         if any(key.revoked for key in same):
             raise HostKeyChanged(
                 f"its host key is revoked ({same[0].where}); not connected.",

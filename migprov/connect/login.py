@@ -41,9 +41,10 @@ def log_in(stream: socket.socket | paramiko.Channel, endpoint: Endpoint, target:
         _prefer(transport, known.kinds())
         try:
             transport.start_client(timeout=target.connect_timeout)
+            # When the time is over, start_client returns as if all were well.
+            key = transport.get_remote_server_key()
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise _no_handshake(error, endpoint, target) from error
-        key = transport.get_remote_server_key()
         known.check(key.get_name(), key.asbytes(), host=target.name)
         _authenticate(transport, endpoint, target)
         transport.set_keepalive(KEEPALIVE_S)
@@ -67,6 +68,8 @@ def _algorithms(kind: str) -> tuple[str, ...]:
 
 def _no_handshake(error: Exception, endpoint: Endpoint, target: Target) -> Unreachable:
     said = excerpt(str(error)) or "it closed the connection"
+    if said == "No existing session":
+        said = f"no SSH greeting within {target.connect_timeout:g} s"
     return Unreachable(
         f"{endpoint.host} port {endpoint.port} answers, but no SSH session came about: {said}; nothing was changed.",
         host=target.name,
