@@ -52,7 +52,7 @@ def configuration(directory: Path, port: int, user: str, environment: Mapping[st
         "KbdInteractiveAuthentication no" if version() >= (8, 7) else "ChallengeResponseAuthentication no",
         "PermitRootLogin prohibit-password",
         f"AllowUsers {user}",
-        "KexAlgorithms curve25519-sha256",
+        "KexAlgorithms curve25519-sha256,curve25519-sha256@libssh.org",
         "UseDNS no",
         "PrintMotd no",
         "PrintLastLog no",
