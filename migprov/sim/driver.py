@@ -1,0 +1,247 @@
+"""A simulated node's NVIDIA driver: making one, looking at it, and playing tricks on it.
+
+A node is a folder: `lib/libnvidia-ml.so.1`, `bin/nvidia-smi`, `dev/nvidia*` and `state`. Whoever runs a program with
+`SimNode.env()` sees its GPUs; who owns the folder is root of it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import build, faults, holders, layout, products, records, state
+from .errors import SimError
+from .holders import Holder
+
+__all__ = ["Holder", "SimNode", "library", "product_names"]
+
+DRIVER_VERSION = "580.159.04"
+CONDITIONS = (*state.DRIVER_CONDITIONS, "missing")
+
+library = build.library
+product_names = products.product_names
+
+
+class SimNode:
+    """One simulated node's driver. Only its owner (and root) can change it; anyone may look."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @classmethod
+    def create(
+        cls,
+        directory: str | os.PathLike[str],
+        gpus: str = "3xA100-80GB",
+        driver_version: str = DRIVER_VERSION,
+        *,
+        owner: int | None = None,
+        driver: str = "loaded",
+        seed: str | None = None,
+        rotated: bool | None = None,
+    ) -> SimNode:
+        """Make a node in `directory`, which must not hold one yet.
+
+        Args:
+            directory: the node's folder.
+            gpus: such as `3xA100-80GB` or `2xA100-40GB,1xT4`; products and aliases: see `products.py`.
+            driver_version: what the driver says it is.
+            owner: uid that is root of the node; None: whoever calls. Another one takes root.
+            driver: `loaded`, `not-loaded` (init answers 9), `mismatch` (18) or `missing` (no library).
+            seed: what UUIDs and serials derive from; None: the names of the folder and of the one above.
+            rotated: how the boards number their placements (see `layout.py`); None: as recorded of the product.
+
+        Raises:
+            SimError: the request cannot be met. NoCompiler, CompileFailed: the library cannot be built.
+        """
+        folder = Path(directory).absolute()
+        found = products.parse(gpus)
+        _check_condition(driver)
+        node = cls(folder)
+        if node._state.exists():
+            raise SimError(f"{folder} already is a simulated node", next="choose another folder, or remove this one")
+        fresh = layout.new_state(
+            found, driver_version=driver_version, seed=seed or f"{folder.parent.name}/{folder.name}", rotated=rotated
+        )
+        build.library()
+        for name in ("bin", "lib", "dev"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for device in ["nvidiactl", *(f"nvidia{index}" for index in range(len(found)))]:
+            (folder / "dev" / device).touch()
+        records.create(node._state)
+        state.write_new(node._state, fresh)
+        node.set_driver(driver)
+        if owner is not None:
+            node._give_to(owner)
+        return node
+
+    @classmethod
+    def open(cls, directory: str | os.PathLike[str]) -> SimNode:
+        """The node in `directory`. Raises SimError when there is none."""
+        node = cls(Path(directory).absolute())
+        state.read(node._state)
+        return node
+
+    @property
+    def _state(self) -> Path:
+        return self.directory / "state"
+
+    def env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
+        """`LD_LIBRARY_PATH` and `PATH` of a process on this node, before what `base` has (None: this process's)."""
+        outer = os.environ if base is None else base
+        return {
+            "LD_LIBRARY_PATH": _before(self.directory / "lib", outer.get("LD_LIBRARY_PATH")),
+            "PATH": _before(self.directory / "bin", outer.get("PATH")),
+        }
+
+    def set_driver(self, condition: str) -> None:
+        """Load the driver, or take it away: see `create`. Raises SimError."""
+        _check_condition(condition)
+        node_library, smi = self.directory / "lib" / build.SONAME, self.directory / "bin" / "nvidia-smi"
+        if condition == "missing":
+            node_library.unlink(missing_ok=True)
+            smi.unlink(missing_ok=True)
+            return
+        with state.changing(self._state) as node:
+            node.driver_condition = state.DRIVER_CONDITIONS.index(condition)
+        # Copies: other users of the node cannot read the cache of whoever made it.
+        _install(build.library(), node_library)
+        _install(Path(__file__).with_name("nvidia_smi.py"), smi)
+
+    def show(self) -> dict[str, Any]:
+        """What the node is now: driver, GPUs, instances, processes, faults, number of writes."""
+        shown = records.show(state.read(self._state))
+        missing = not (self.directory / "lib" / build.SONAME).exists()
+        return {"directory": str(self.directory), **shown, **({"driver": "missing"} if missing else {})}
+
+    def hold(
+        self,
+        gpu: int | str | None,
+        memory_mib: int = 0,
+        *,
+        mig_uuid: str | None = None,
+        kind: str = "compute",
+        command: str | None = None,
+    ) -> Holder:
+        """Start a real process that holds memory of a GPU or of a MIG device; returns its pid.
+
+        Args:
+            gpu: index, `GPU-...` or `MIG-...`; with `mig_uuid` it may be None.
+            memory_mib: MiB that it holds.
+            mig_uuid: the MIG device; a GPU in MIG mode needs one, but for a monitor.
+            kind: `compute`, `graphics`, `mps`, or `monitor`: in no list of NVML, yet the GPU is in use.
+            command: the command line it shows; its first word's base name is what the kernel calls it.
+
+        Raises:
+            HoldRefused: the driver would not let such a process have the device.
+        """
+        if isinstance(gpu, str) and gpu.startswith("MIG-"):
+            gpu, mig_uuid = None, gpu
+        index = None if gpu is None else records.gpu_index(state.read(self._state), gpu)
+        return holders.start(self._state, index, memory_mib, mig_uuid=mig_uuid, kind=kind, command=command)
+
+    def release(self, pid: int) -> None:
+        """End a process that `hold` started here. Raises SimError when it is none of this node's."""
+        if not holders.end(self._state, pid):
+            raise SimError(f"process {pid} holds no GPU of {self.directory}")
+
+    def holders(self) -> list[int]:
+        """The pids of the processes that hold GPUs now."""
+        return [process.pid for process in holders.living(state.read(self._state))]
+
+    def fault(
+        self,
+        gpu: int | str | None = None,
+        call: str | None = None,
+        error: str | int | None = None,
+        times: int | None = None,
+        hang_s: float | None = None,
+        *,
+        lost: bool | None = None,
+        hypervisor: bool | None = None,
+        requires_reset: bool | None = None,
+    ) -> None:
+        """Make something go wrong. What is None stays as it is.
+
+        Args:
+            gpu: index or UUID; None: any GPU, and calls that are about none.
+            call: the NVML function that fails or hangs; None: every one that is about `gpu`.
+            error: the code it returns, as number or name (`GPU_IS_LOST`).
+            times: how often; None: until `clear_faults`.
+            hang_s: seconds that the call hangs first.
+            lost: the GPU fell off the bus: every call about it answers 15, until a reboot.
+            hypervisor: a machine under a hypervisor that passes the GPU through: it cannot be reset, a mode
+                change stays pending until a reboot.
+            requires_reset: the GPU answers 16 until it is reset.
+
+        Raises:
+            SimError: no such GPU, call or error.
+        """
+        with state.changing(self._state) as node:
+            index = None if gpu is None else records.gpu_index(node, gpu)
+            faults.set_conditions(node, index, lost=lost, hypervisor=hypervisor, requires_reset=requires_reset)
+            if error is not None or hang_s is not None:
+                faults.add(node, index, call=call, error=error, times=times, hang_s=hang_s)
+            elif call is not None:
+                raise SimError("a fault of a call is an error or a hang", next="give error or hang_s")
+
+    def clear_faults(self) -> None:
+        """Undo every `fault`."""
+        with state.changing(self._state) as node:
+            faults.clear(node)
+
+    def reboot(self) -> None:
+        """Restart the machine: its processes end, instances go, Ampere keeps the MIG mode and newer forget it."""
+        for pid in self.holders():
+            holders.end(self._state, pid, grace_s=0)
+        with state.changing(self._state) as node:
+            faults.reboot(node)
+
+    def counters(self) -> dict[str, int]:
+        """How often each NVML function was called by users who may write the node's state."""
+        return records.counters(state.read(self._state))
+
+    def reset_counters(self) -> None:
+        """Set the counters and the count of writes to zero and empty the log of writes."""
+        with state.changing(self._state) as node:
+            records.reset(self._state, node)
+
+    def write_count(self) -> int:
+        """Calls that change the machine (mode, reset, create, destroy, persistence), refused ones included."""
+        return int(state.read(self._state).write_count)
+
+    def writes(self) -> list[dict[str, Any]]:
+        """The log of those calls: `time`, `pid`, `call`, `gpu`, `args`, `result` (NVML's code)."""
+        return records.writes(self._state)
+
+    def latency(self, call: str | None, microseconds: int) -> None:
+        """Let a call (None: every call) take that long. Raises SimError when there is no such call."""
+        with state.changing(self._state) as node:
+            faults.set_latency(node, call, microseconds)
+
+    def _give_to(self, owner: int) -> None:
+        for path in [self.directory, *self.directory.rglob("*")]:
+            try:
+                os.chown(path, owner, -1, follow_symlinks=False)
+            except PermissionError:
+                raise SimError(f"only root can give {self.directory} to user {owner}") from None
+
+
+def _check_condition(condition: str) -> None:
+    if condition not in CONDITIONS:
+        raise SimError(f"a driver cannot be {condition!r}", next=f"use one of: {', '.join(CONDITIONS)}")
+
+
+def _before(folder: Path, rest: str | None) -> str:
+    return f"{folder}:{rest}" if rest else str(folder)
+
+
+def _install(source: Path, target: Path) -> None:
+    """Copy a program whole or not at all: a running process keeps the file it has mapped."""
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.copyfile(source, fresh)
+    fresh.chmod(0o755)
+    fresh.rename(target)

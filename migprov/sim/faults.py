@@ -1,0 +1,117 @@
+"""What can be done to a node's state: faults, conditions of GPUs, delays, a reboot."""
+
+from __future__ import annotations
+
+import difflib
+
+from . import state as layout
+from .errors import SimError
+
+ERRORS = {
+    "UNINITIALIZED": 1,
+    "INVALID_ARGUMENT": 2,
+    "NOT_SUPPORTED": 3,
+    "NO_PERMISSION": 4,
+    "NOT_FOUND": 6,
+    "INSUFFICIENT_SIZE": 7,
+    "DRIVER_NOT_LOADED": 9,
+    "TIMEOUT": 10,
+    "GPU_IS_LOST": 15,
+    "RESET_REQUIRED": 16,
+    "LIB_RM_VERSION_MISMATCH": 18,
+    "IN_USE": 19,
+    "MEMORY": 20,
+    "INSUFFICIENT_RESOURCES": 23,
+    "UNKNOWN": 999,
+}
+
+
+def add(
+    node: layout.State,
+    gpu: int | None,
+    *,
+    call: str | None,
+    error: str | int | None,
+    times: int | None,
+    hang_s: float | None,
+) -> None:
+    """Let a call fail or hang. Raises SimError when there is no such call or error, or no room."""
+    if call is None and gpu is None:
+        raise SimError("a fault is about a GPU, a call, or both", next="give gpu or call")
+    if times is not None and times < 1:
+        raise SimError(f"a fault cannot happen {times} times")
+    code = _error(error)
+    _check_call(node, call)
+    for fault in node.faults:
+        if not fault.used:
+            fault.call = (call or "").encode()
+            fault.gpu = -1 if gpu is None else gpu
+            fault.error = code
+            fault.times = -1 if times is None else times
+            fault.hang_us = int((hang_s or 0) * 1e6)
+            fault.used = 1
+            return
+    raise SimError(f"at most {layout.MAX_FAULTS} faults at once", next="clear those that are over")
+
+
+def set_conditions(node: layout.State, gpu: int | None, **conditions: bool | None) -> None:
+    """Set `lost`, `hypervisor`, `requires_reset` of a GPU (None: of all) where they are not None."""
+    for index in range(node.gpu_count):
+        for name, value in conditions.items():
+            if value is not None and gpu in (None, index):
+                setattr(node.gpus[index], name, int(value))
+
+
+def clear(node: layout.State) -> None:
+    """No fault, no lost GPU, no hypervisor, no GPU that requires a reset."""
+    for fault in node.faults:
+        fault.used = 0
+    set_conditions(node, None, lost=False, hypervisor=False, requires_reset=False)
+
+
+def reboot(node: layout.State) -> None:
+    """What a restart does to the GPUs. Injected faults of calls stay."""
+    for process in node.processes:
+        process.used = 0
+    for gpu in node.gpus[: node.gpu_count]:
+        for instance in gpu.gi:
+            instance.used = 0
+        gpu.lost = gpu.requires_reset = 0
+        # Ampere's mode lies on the board, a pending one included; newer ones live in the driver's memory.
+        gpu.mig_pending = 0 if gpu.resetless else gpu.mig_pending
+        gpu.mig_current = gpu.mig_pending
+
+
+def set_latency(node: layout.State, call: str | None, microseconds: int) -> None:
+    """Let a call (None: every call) take so long. Raises SimError when there is no such call."""
+    if not 0 <= microseconds < 1 << 32:
+        raise SimError(f"a call cannot take {microseconds} microseconds")
+    _check_call(node, call)
+    for index in range(node.call_count):
+        if call is None or _names(call, node.call_names[index].value.decode()):
+            node.latency_us[index] = microseconds
+
+
+def _error(error: str | int | None) -> int:
+    if error is None:
+        return 0
+    text = str(error).upper().removeprefix("NVML_ERROR_")
+    if text in ERRORS:
+        return ERRORS[text]
+    if text.isdigit() and 0 < int(text) < 1000:
+        return int(text)
+    raise SimError(f"{error!r} is no error of NVML", next=f"use a code or one of: {', '.join(ERRORS)}")
+
+
+def _check_call(node: layout.State, call: str | None) -> None:
+    known = [name.value.decode() for name in node.call_names[: node.call_count]]
+    if call is None or any(_names(call, name) for name in known):
+        return
+    near = difflib.get_close_matches(call, known, 3)
+    raise SimError(f"NVML has no function {call!r}", next=f"did you mean {' or '.join(near)}?" if near else None)
+
+
+def _names(wanted: str, call: str) -> bool:
+    """`nvmlDeviceGetMemoryInfo` names its `_v2` as well, as in the library."""
+    rest = call.removeprefix(wanted) if call.startswith(wanted) else None
+    return rest is not None and (rest in ("", "V") or rest.startswith("_v"))

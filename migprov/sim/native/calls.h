@@ -1,0 +1,176 @@
+/* Every call by name. The order is that of the counters in a node's state. */
+#ifndef MIGPROV_SIM_CALLS_H
+#define MIGPROV_SIM_CALLS_H
+
+#define IMPLEMENTED_CALLS(X) \
+    X(nvmlGpuInstanceGetComputeInstanceProfileInfo) X(nvmlGpuInstanceGetComputeInstanceProfileInfoV) \
+    X(nvmlGpuInstanceGetComputeInstanceRemainingCapacity) X(nvmlGpuInstanceGetComputeInstancePossiblePlacements) \
+    X(nvmlGpuInstanceCreateComputeInstance) X(nvmlGpuInstanceCreateComputeInstanceWithPlacement) \
+    X(nvmlComputeInstanceDestroy) X(nvmlGpuInstanceGetComputeInstances) X(nvmlGpuInstanceGetComputeInstanceById) \
+    X(nvmlComputeInstanceGetInfo) X(nvmlComputeInstanceGetInfo_v2) X(nvmlDeviceGetCount) \
+    X(nvmlDeviceGetCount_v2) X(nvmlDeviceGetHandleByIndex) X(nvmlDeviceGetHandleByIndex_v2) \
+    X(nvmlDeviceGetHandleByUUID) X(nvmlDeviceGetHandleByUUIDV) X(nvmlDeviceGetHandleBySerial) \
+    X(nvmlDeviceGetHandleByPciBusId) X(nvmlDeviceGetHandleByPciBusId_v2) X(nvmlDeviceGetGspFirmwareVersion) \
+    X(nvmlDeviceGetPciInfo) X(nvmlDeviceGetPciInfo_v2) X(nvmlDeviceGetPciInfo_v3) X(nvmlDeviceGetPciInfoExt) \
+    X(nvmlDeviceGetIndex) X(nvmlDeviceGetName) X(nvmlDeviceGetUUID) X(nvmlDeviceGetSerial) \
+    X(nvmlDeviceGetVbiosVersion) X(nvmlDeviceGetBoardPartNumber) X(nvmlDeviceGetGpuInstanceProfileInfo) \
+    X(nvmlDeviceGetGpuInstanceProfileInfoV) X(nvmlDeviceGetGpuInstanceProfileInfoByIdV) \
+    X(nvmlDeviceGetGpuInstancePossiblePlacements) X(nvmlDeviceGetGpuInstancePossiblePlacements_v2) \
+    X(nvmlDeviceGetGpuInstanceRemainingCapacity) X(nvmlDeviceCreateGpuInstance) \
+    X(nvmlDeviceCreateGpuInstanceWithPlacement) X(nvmlGpuInstanceDestroy) X(nvmlDeviceGetGpuInstances) \
+    X(nvmlDeviceGetGpuInstanceById) X(nvmlGpuInstanceGetInfo) X(nvmlDeviceIsMigDeviceHandle) \
+    X(nvmlDeviceGetMaxMigDeviceCount) X(nvmlDeviceGetMigDeviceHandleByIndex) X(nvmlDeviceGetGpuInstanceId) \
+    X(nvmlDeviceGetComputeInstanceId) X(nvmlDeviceGetDeviceHandleFromMigDeviceHandle) X(nvmlDeviceGetAttributes) \
+    X(nvmlDeviceGetAttributes_v2) X(nvmlDeviceGetMigMode) X(nvmlDeviceSetMigMode) X(migprovSimResetGpu) \
+    X(nvmlDeviceGetPersistenceMode) X(nvmlDeviceSetPersistenceMode) X(nvmlDeviceGetMemoryInfo) \
+    X(nvmlDeviceGetMemoryInfo_v2) X(nvmlDeviceGetUtilizationRates) X(nvmlDeviceGetClockInfo) \
+    X(nvmlDeviceGetMaxClockInfo) X(nvmlDeviceGetTemperature) X(nvmlDeviceGetTemperatureV) \
+    X(nvmlDeviceGetCudaComputeCapability) X(nvmlDeviceGetEccMode) X(nvmlDeviceGetRemappedRows) \
+    X(nvmlDeviceGetFieldValues) X(nvmlDeviceGetMinorNumber) X(nvmlDeviceGetArchitecture) \
+    X(nvmlDeviceGetNumGpuCores) X(nvmlDeviceGetMultiGpuBoard) X(nvmlDeviceGetBoardId) \
+    X(nvmlDeviceGetComputeMode) X(nvmlDeviceGetVirtualizationMode) X(nvmlDeviceGetPowerUsage) \
+    X(nvmlDeviceGetPowerManagementLimit) X(nvmlDeviceGetEnforcedPowerLimit) \
+    X(nvmlDeviceGetPowerManagementDefaultLimit) X(nvmlDeviceGetPerformanceState) X(nvmlDeviceGetPowerState) \
+    X(nvmlDeviceGetDisplayMode) X(nvmlDeviceGetDisplayActive) X(nvmlDeviceGetAccountingMode) \
+    X(nvmlDeviceGetRunningProcessDetailList) X(nvmlSystemGetProcessName) X(nvmlDeviceGetComputeRunningProcesses) \
+    X(nvmlDeviceGetComputeRunningProcesses_v2) X(nvmlDeviceGetComputeRunningProcesses_v3) \
+    X(nvmlDeviceGetGraphicsRunningProcesses) X(nvmlDeviceGetGraphicsRunningProcesses_v2) \
+    X(nvmlDeviceGetGraphicsRunningProcesses_v3) X(nvmlDeviceGetMPSComputeRunningProcesses) \
+    X(nvmlDeviceGetMPSComputeRunningProcesses_v2) X(nvmlDeviceGetMPSComputeRunningProcesses_v3) X(nvmlInit) \
+    X(nvmlInit_v2) X(nvmlInitWithFlags) X(nvmlShutdown) X(nvmlSystemGetDriverVersion) \
+    X(nvmlSystemGetNVMLVersion) X(nvmlSystemGetDriverBranch) X(nvmlSystemGetCudaDriverVersion) \
+    X(nvmlSystemGetCudaDriverVersion_v2) X(nvmlUnitGetCount) X(nvmlGetExcludedDeviceCount)
+
+#define UNSUPPORTED_DEVICE_CALLS(X) \
+    X(nvmlDeviceClearAccountingPids) X(nvmlDeviceClearCpuAffinity) X(nvmlDeviceClearEccErrorCounts) \
+    X(nvmlDeviceClearFieldValues) X(nvmlDeviceFreezeNvLinkUtilizationCounter) X(nvmlDeviceGetAPIRestriction) \
+    X(nvmlDeviceGetAccountingBufferSize) X(nvmlDeviceGetAccountingPids) X(nvmlDeviceGetAccountingStats) \
+    X(nvmlDeviceGetAccountingStats_v2) X(nvmlDeviceGetActiveVgpus) X(nvmlDeviceGetAdaptiveClockInfoStatus) \
+    X(nvmlDeviceGetAdaptiveTgpModeInfo_v1) X(nvmlDeviceGetAddressingMode) X(nvmlDeviceGetApplicationsClock) \
+    X(nvmlDeviceGetAutoBoostedClocksEnabled) X(nvmlDeviceGetBAR1MemoryInfo) X(nvmlDeviceGetBBXTimeData_v1) \
+    X(nvmlDeviceGetBankRemapperStatus_v1) X(nvmlDeviceGetBrand) X(nvmlDeviceGetBridgeChipInfo) \
+    X(nvmlDeviceGetBusType) X(nvmlDeviceGetC2cModeInfoV) X(nvmlDeviceGetCapabilities) \
+    X(nvmlDeviceGetClkMonStatus) X(nvmlDeviceGetClock) X(nvmlDeviceGetClockOffsets) \
+    X(nvmlDeviceGetConfComputeGpuAttestationReport) X(nvmlDeviceGetConfComputeGpuCertificate) \
+    X(nvmlDeviceGetConfComputeMemSizeInfo) X(nvmlDeviceGetConfComputeProtectedMemoryUsage) \
+    X(nvmlDeviceGetCoolerInfo) X(nvmlDeviceGetCpuAffinity) X(nvmlDeviceGetCpuAffinityWithinScope) \
+    X(nvmlDeviceGetCreatableVgpus) X(nvmlDeviceGetCurrPcieLinkGeneration) X(nvmlDeviceGetCurrPcieLinkWidth) \
+    X(nvmlDeviceGetCurrentClockFreqs) X(nvmlDeviceGetCurrentClocksEventReasons) \
+    X(nvmlDeviceGetCurrentClocksThrottleReasons) X(nvmlDeviceGetDecoderUtilization) \
+    X(nvmlDeviceGetDefaultApplicationsClock) X(nvmlDeviceGetDefaultEccMode) X(nvmlDeviceGetDetailedEccErrors) \
+    X(nvmlDeviceGetDramEncryptionMode) X(nvmlDeviceGetDriverModel) X(nvmlDeviceGetDriverModel_v2) \
+    X(nvmlDeviceGetDynamicPstatesInfo) X(nvmlDeviceGetEncoderCapacity) X(nvmlDeviceGetEncoderSessions) \
+    X(nvmlDeviceGetEncoderStats) X(nvmlDeviceGetEncoderUtilization) X(nvmlDeviceGetFBCSessions) \
+    X(nvmlDeviceGetFBCStats) X(nvmlDeviceGetFanControlPolicy) X(nvmlDeviceGetFanControlPolicy_v2) \
+    X(nvmlDeviceGetFanSpeed) X(nvmlDeviceGetFanSpeedRPM) X(nvmlDeviceGetFanSpeed_v2) \
+    X(nvmlDeviceGetGpcClkMinMaxVfOffset) X(nvmlDeviceGetGpcClkVfOffset) X(nvmlDeviceGetGpuFabricInfo) \
+    X(nvmlDeviceGetGpuFabricInfoV) X(nvmlDeviceGetGpuFabricInfo_v4) X(nvmlDeviceGetGpuMaxPcieLinkGeneration) \
+    X(nvmlDeviceGetGpuOperationMode) X(nvmlDeviceGetGridLicensableFeatures) \
+    X(nvmlDeviceGetGridLicensableFeatures_v2) X(nvmlDeviceGetGridLicensableFeatures_v3) \
+    X(nvmlDeviceGetGridLicensableFeatures_v4) X(nvmlDeviceGetGspFirmwareMode) X(nvmlDeviceGetHostVgpuMode) \
+    X(nvmlDeviceGetHostname_v1) X(nvmlDeviceGetInforomConfigurationChecksum) X(nvmlDeviceGetInforomImageVersion) \
+    X(nvmlDeviceGetInforomVersion) X(nvmlDeviceGetIrqNum) X(nvmlDeviceGetJpgUtilization) \
+    X(nvmlDeviceGetLastBBXFlushTime) X(nvmlDeviceGetMarginTemperature) X(nvmlDeviceGetMaxCustomerBoostClock) \
+    X(nvmlDeviceGetMaxPcieLinkGeneration) X(nvmlDeviceGetMaxPcieLinkWidth) X(nvmlDeviceGetMemClkMinMaxVfOffset) \
+    X(nvmlDeviceGetMemClkVfOffset) X(nvmlDeviceGetMemoryAffinity) X(nvmlDeviceGetMemoryBusWidth) \
+    X(nvmlDeviceGetMemoryErrorCounter) X(nvmlDeviceGetMemoryLimits_v1) X(nvmlDeviceGetMinMaxClockOfPState) \
+    X(nvmlDeviceGetMinMaxFanSpeed) X(nvmlDeviceGetModuleId) X(nvmlDeviceGetNumFans) X(nvmlDeviceGetNumaNodeId) \
+    X(nvmlDeviceGetNvLinkCapability) X(nvmlDeviceGetNvLinkErrorCounter) X(nvmlDeviceGetNvLinkInfo) \
+    X(nvmlDeviceGetNvLinkRemoteDeviceType) X(nvmlDeviceGetNvLinkRemotePciInfo) \
+    X(nvmlDeviceGetNvLinkRemotePciInfo_v2) X(nvmlDeviceGetNvLinkState) X(nvmlDeviceGetNvLinkTelemetrySamples_v1) \
+    X(nvmlDeviceGetNvLinkUtilizationControl) X(nvmlDeviceGetNvLinkUtilizationCounter) \
+    X(nvmlDeviceGetNvLinkVersion) X(nvmlDeviceGetNvlinkBwMode) X(nvmlDeviceGetNvlinkSupportedBwModes) \
+    X(nvmlDeviceGetOfaUtilization) X(nvmlDeviceGetP2PStatus) X(nvmlDeviceGetPcieLinkMaxSpeed) \
+    X(nvmlDeviceGetPcieReplayCounter) X(nvmlDeviceGetPcieSpeed) X(nvmlDeviceGetPcieThroughput) \
+    X(nvmlDeviceGetPdi) X(nvmlDeviceGetPerformanceModes) X(nvmlDeviceGetPgpuMetadataString) \
+    X(nvmlDeviceGetPlatformInfo) X(nvmlDeviceGetPowerManagementLimitConstraints) \
+    X(nvmlDeviceGetPowerManagementMode) X(nvmlDeviceGetPowerMizerMode_v1) X(nvmlDeviceGetPowerSource) \
+    X(nvmlDeviceGetProcessUtilization) X(nvmlDeviceGetProcessesUtilizationInfo) X(nvmlDeviceGetRemappedRows_v2) \
+    X(nvmlDeviceGetRepairStatus) X(nvmlDeviceGetRetiredPages) X(nvmlDeviceGetRetiredPagesPendingStatus) \
+    X(nvmlDeviceGetRetiredPages_v2) X(nvmlDeviceGetRowRemapperHistogram) X(nvmlDeviceGetSamples) \
+    X(nvmlDeviceGetSramEccErrorStatus) X(nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts) \
+    X(nvmlDeviceGetSupportedClocksEventReasons) X(nvmlDeviceGetSupportedClocksThrottleReasons) \
+    X(nvmlDeviceGetSupportedEventTypes) X(nvmlDeviceGetSupportedGraphicsClocks) \
+    X(nvmlDeviceGetSupportedMemoryClocks) X(nvmlDeviceGetSupportedPerformanceStates) \
+    X(nvmlDeviceGetSupportedVgpus) X(nvmlDeviceGetTargetFanSpeed) X(nvmlDeviceGetTemperatureThreshold) \
+    X(nvmlDeviceGetThermalSettings) X(nvmlDeviceGetTopologyCommonAncestor) X(nvmlDeviceGetTopologyNearestGpus) \
+    X(nvmlDeviceGetTotalEccErrors) X(nvmlDeviceGetTotalEnergyConsumption) \
+    X(nvmlDeviceGetUnrepairableMemoryFlag_v1) X(nvmlDeviceGetVgpuCapabilities) \
+    X(nvmlDeviceGetVgpuHeterogeneousMode) X(nvmlDeviceGetVgpuInstancesUtilizationInfo) \
+    X(nvmlDeviceGetVgpuMetadata) X(nvmlDeviceGetVgpuProcessUtilization) \
+    X(nvmlDeviceGetVgpuProcessesUtilizationInfo) X(nvmlDeviceGetVgpuSchedulerCapabilities) \
+    X(nvmlDeviceGetVgpuSchedulerLog) X(nvmlDeviceGetVgpuSchedulerLog_v2) X(nvmlDeviceGetVgpuSchedulerState) \
+    X(nvmlDeviceGetVgpuSchedulerState_v2) X(nvmlDeviceGetVgpuTypeCreatablePlacements) \
+    X(nvmlDeviceGetVgpuTypeSupportedPlacements) X(nvmlDeviceGetVgpuUtilization) X(nvmlDeviceGetViolationStatus) \
+    X(nvmlDeviceOnSameBoard) X(nvmlDevicePerfMetricsGetSamples_v1) \
+    X(nvmlDevicePowerSmoothingActivatePresetProfile) X(nvmlDevicePowerSmoothingSetState) \
+    X(nvmlDevicePowerSmoothingUpdatePresetProfileParam) X(nvmlDeviceReadPRMCounters_v1) \
+    X(nvmlDeviceReadWritePRM_v1) X(nvmlDeviceRegisterEvents) X(nvmlDeviceResetApplicationsClocks) \
+    X(nvmlDeviceResetGpuLockedClocks) X(nvmlDeviceResetMemoryLockedClocks) X(nvmlDeviceResetNvLinkErrorCounters) \
+    X(nvmlDeviceResetNvLinkUtilizationCounter) X(nvmlDeviceSetAPIRestriction) X(nvmlDeviceSetAccountingMode) \
+    X(nvmlDeviceSetAdaptiveTgpMode_v1) X(nvmlDeviceSetApplicationsClocks) \
+    X(nvmlDeviceSetAutoBoostedClocksEnabled) X(nvmlDeviceSetClockOffsets) X(nvmlDeviceSetComputeMode) \
+    X(nvmlDeviceSetConfComputeUnprotectedMemSize) X(nvmlDeviceSetCpuAffinity) \
+    X(nvmlDeviceSetDefaultAutoBoostedClocksEnabled) X(nvmlDeviceSetDefaultFanSpeed_v2) \
+    X(nvmlDeviceSetDramEncryptionMode) X(nvmlDeviceSetDriverModel) X(nvmlDeviceSetEccMode) \
+    X(nvmlDeviceSetFanControlPolicy) X(nvmlDeviceSetFanSpeed_v2) X(nvmlDeviceSetGpcClkVfOffset) \
+    X(nvmlDeviceSetGpuLockedClocks) X(nvmlDeviceSetGpuOperationMode) X(nvmlDeviceSetHostname_v1) \
+    X(nvmlDeviceSetMemClkVfOffset) X(nvmlDeviceSetMemoryLimits_v1) X(nvmlDeviceSetMemoryLockedClocks) \
+    X(nvmlDeviceSetNvLinkDeviceLowPowerThreshold) X(nvmlDeviceSetNvLinkUtilizationControl) \
+    X(nvmlDeviceSetNvlinkBwMode) X(nvmlDeviceSetNvlinkBwModeAsync_v1) X(nvmlDeviceSetPowerManagementLimit) \
+    X(nvmlDeviceSetPowerManagementLimit_v2) X(nvmlDeviceSetPowerMizerMode_v1) X(nvmlDeviceSetRusdSettings_v1) \
+    X(nvmlDeviceSetTemperatureThreshold) X(nvmlDeviceSetVgpuCapabilities) X(nvmlDeviceSetVgpuHeterogeneousMode) \
+    X(nvmlDeviceSetVgpuSchedulerState) X(nvmlDeviceSetVgpuSchedulerState_v2) X(nvmlDeviceSetVirtualizationMode) \
+    X(nvmlDeviceValidateInforom) X(nvmlDeviceVgpuForceGspUnload) \
+    X(nvmlDeviceWorkloadPowerProfileClearRequestedProfiles) X(nvmlDeviceWorkloadPowerProfileGetCurrentProfiles) \
+    X(nvmlDeviceWorkloadPowerProfileGetProfilesInfo) X(nvmlDeviceWorkloadPowerProfileSetRequestedProfiles) \
+    X(nvmlDeviceWorkloadPowerProfileUpdateProfiles_v1)
+
+#define UNSUPPORTED_OTHER_CALLS(X) \
+    X(nvmlDeviceDiscoverGpus) X(nvmlDeviceModifyDrainState) X(nvmlDeviceQueryDrainState) X(nvmlDeviceRemoveGpu) \
+    X(nvmlDeviceRemoveGpu_v2) X(nvmlEventSetCreate) X(nvmlEventSetFree) X(nvmlEventSetGetContextCount_v1) \
+    X(nvmlEventSetGetContextData_v1) X(nvmlEventSetGetContextInfo_v1) \
+    X(nvmlEventSetGetGpuOperationalEventContextLegacyXid_v1) X(nvmlEventSetRegisterGpuOperationalEvents_v1) \
+    X(nvmlEventSetWait) X(nvmlEventSetWait_v2) X(nvmlEventSetWait_v3) X(nvmlGetExcludedDeviceInfoByIndex) \
+    X(nvmlGetVgpuCompatibility) X(nvmlGetVgpuDriverCapabilities) X(nvmlGetVgpuVersion) X(nvmlGpmMetricsGet) \
+    X(nvmlGpmMigSampleGet) X(nvmlGpmQueryDeviceSupport) X(nvmlGpmQueryIfStreamingEnabled) X(nvmlGpmSampleAlloc) \
+    X(nvmlGpmSampleFree) X(nvmlGpmSampleGet) X(nvmlGpmSetStreamingEnabled) X(nvmlGpuInstanceGetActiveVgpus) \
+    X(nvmlGpuInstanceGetCreatableVgpus) X(nvmlGpuInstanceGetVgpuHeterogeneousMode) \
+    X(nvmlGpuInstanceGetVgpuSchedulerLog) X(nvmlGpuInstanceGetVgpuSchedulerLog_v2) \
+    X(nvmlGpuInstanceGetVgpuSchedulerState) X(nvmlGpuInstanceGetVgpuSchedulerState_v2) \
+    X(nvmlGpuInstanceGetVgpuTypeCreatablePlacements) X(nvmlGpuInstanceSetVgpuHeterogeneousMode) \
+    X(nvmlGpuInstanceSetVgpuSchedulerState) X(nvmlGpuInstanceSetVgpuSchedulerState_v2) X(nvmlSetVgpuVersion) \
+    X(nvmlSystemEventSetCreate) X(nvmlSystemEventSetFree) X(nvmlSystemEventSetWait) X(nvmlSystemGetCPER_v1) \
+    X(nvmlSystemGetConfComputeCapabilities) X(nvmlSystemGetConfComputeGpusReadyState) \
+    X(nvmlSystemGetConfComputeKeyRotationThresholdInfo) X(nvmlSystemGetConfComputeSettings) \
+    X(nvmlSystemGetConfComputeState) X(nvmlSystemGetHicVersion) X(nvmlSystemGetNvlinkBwMode) \
+    X(nvmlSystemGetTopologyGpuSet) X(nvmlSystemRegisterEvents) X(nvmlSystemSetConfComputeGpusReadyState) \
+    X(nvmlSystemSetConfComputeKeyRotationThresholdInfo) X(nvmlSystemSetNvlinkBwMode) X(nvmlUnitGetDevices) \
+    X(nvmlUnitGetFanSpeedInfo) X(nvmlUnitGetHandleByIndex) X(nvmlUnitGetLedState) X(nvmlUnitGetPsuInfo) \
+    X(nvmlUnitGetTemperature) X(nvmlUnitGetUnitInfo) X(nvmlUnitSetLedState) \
+    X(nvmlVgpuInstanceClearAccountingPids) X(nvmlVgpuInstanceGetAccountingMode) \
+    X(nvmlVgpuInstanceGetAccountingPids) X(nvmlVgpuInstanceGetAccountingStats) X(nvmlVgpuInstanceGetEccMode) \
+    X(nvmlVgpuInstanceGetEncoderCapacity) X(nvmlVgpuInstanceGetEncoderSessions) \
+    X(nvmlVgpuInstanceGetEncoderStats) X(nvmlVgpuInstanceGetFBCSessions) X(nvmlVgpuInstanceGetFBCStats) \
+    X(nvmlVgpuInstanceGetFbUsage) X(nvmlVgpuInstanceGetFrameRateLimit) X(nvmlVgpuInstanceGetGpuInstanceId) \
+    X(nvmlVgpuInstanceGetGpuPciId) X(nvmlVgpuInstanceGetLicenseInfo) X(nvmlVgpuInstanceGetLicenseInfo_v2) \
+    X(nvmlVgpuInstanceGetLicenseStatus) X(nvmlVgpuInstanceGetMdevUUID) X(nvmlVgpuInstanceGetMetadata) \
+    X(nvmlVgpuInstanceGetPlacementId) X(nvmlVgpuInstanceGetRuntimeStateSize) X(nvmlVgpuInstanceGetType) \
+    X(nvmlVgpuInstanceGetUUID) X(nvmlVgpuInstanceGetVmDriverVersion) X(nvmlVgpuInstanceGetVmID) \
+    X(nvmlVgpuInstanceSetEncoderCapacity) X(nvmlVgpuTypeGetBAR1Info) X(nvmlVgpuTypeGetCapabilities) \
+    X(nvmlVgpuTypeGetClass) X(nvmlVgpuTypeGetDeviceID) X(nvmlVgpuTypeGetFbReservation) \
+    X(nvmlVgpuTypeGetFrameRateLimit) X(nvmlVgpuTypeGetFramebufferSize) X(nvmlVgpuTypeGetGpuInstanceProfileId) \
+    X(nvmlVgpuTypeGetGspHeapSize) X(nvmlVgpuTypeGetLicense) X(nvmlVgpuTypeGetMaxInstances) \
+    X(nvmlVgpuTypeGetMaxInstancesPerGpuInstance) X(nvmlVgpuTypeGetMaxInstancesPerVm) X(nvmlVgpuTypeGetName) \
+    X(nvmlVgpuTypeGetNumDisplayHeads) X(nvmlVgpuTypeGetResolution)
+
+#define ALL_CALLS(X) IMPLEMENTED_CALLS(X) UNSUPPORTED_DEVICE_CALLS(X) UNSUPPORTED_OTHER_CALLS(X)
+
+typedef enum {
+#define ID(name) CALL_##name,
+    ALL_CALLS(ID)
+#undef ID
+    CALL_COUNT
+} CallId;
+
+#endif

@@ -1,0 +1,229 @@
+/* What monitoring tools read. Constants are what a recorded idle H200 answered, or follow from the product; what is
+ * not known of a product answers Not Supported. */
+#include <string.h>
+
+#include "call.h"
+#include "mig.h"
+
+static uint64_t total_bytes(const Target *target)
+{
+    if (!target->ci)
+        return target->gpu->memory_bytes;
+    return target->gpu->profiles[target->gi->profile].memory_mib << 20;
+}
+
+static uint64_t used_bytes(const Call *call)
+{
+    const Target *target = &call->target;
+    return memory_used(call->state, target->index, target->ci ? target->gi->id : NVML_NO_INSTANCE);
+}
+
+/* A GPU keeps a part for itself; what the profile of an instance promises is already without it. */
+static uint64_t reserved_bytes(const Target *target)
+{
+    return target->ci ? 0 : target->gpu->reserved_bytes;
+}
+
+/* The first version counts the reserved part as used. */
+EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
+{
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetMemoryInfo, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!memory)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    uint64_t total = total_bytes(&call.target), used = used_bytes(&call) + reserved_bytes(&call.target);
+    used = used < total ? used : total;
+    *memory = (nvmlMemory_t){total, total - used, used};
+    return leave(&call, NVML_SUCCESS);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory)
+{
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetMemoryInfo_v2, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!memory)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    if (memory->version != NVML_VERSION_WORD(nvmlMemory_v2_t, 2))
+        return leave(&call, NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
+    uint64_t total = total_bytes(&call.target), reserved = reserved_bytes(&call.target), used = used_bytes(&call);
+    used = used < total - reserved ? used : total - reserved;
+    *memory = (nvmlMemory_v2_t){memory->version, total, reserved, total - reserved - used, used};
+    return leave(&call, NVML_SUCCESS);
+}
+
+/* The GPU's utilisation is Not Supported while it is cut, and on a MIG device. */
+EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization)
+{
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetUtilizationRates, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!utilization)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    if (call.target.gpu->mig_current)
+        return leave(&call, NVML_ERROR_NOT_SUPPORTED);
+    *utilization = (nvmlUtilization_t){0, 0};
+    return leave(&call, NVML_SUCCESS);
+}
+
+/* One number of the GPU; `value` may use `g`, the GPU. */
+#define DEVICE_NUMBER(name, need, supported, value)                                        \
+    EXPORT nvmlReturn_t name(nvmlDevice_t device, unsigned int *out)                       \
+    {                                                                                      \
+        Call call;                                                                         \
+        nvmlReturn_t error = enter_device(&call, CALL_##name, device, need);               \
+        if (error != NVML_SUCCESS)                                                         \
+            return error;                                                                  \
+        const Gpu *g = call.target.gpu;                                                    \
+        if (!out || !(supported))                                                          \
+            return leave(&call, out ? NVML_ERROR_NOT_SUPPORTED : NVML_ERROR_INVALID_ARGUMENT); \
+        *out = (value);                                                                    \
+        return leave(&call, NVML_SUCCESS);                                                 \
+    }
+
+enum { VIRTUALIZATION_NONE = 0, VIRTUALIZATION_PASSTHROUGH = 1 };
+
+DEVICE_NUMBER(nvmlDeviceGetMinorNumber, NEEDS_GPU, g, g->minor)
+DEVICE_NUMBER(nvmlDeviceGetArchitecture, NEEDS_GPU, g, g->architecture)
+DEVICE_NUMBER(nvmlDeviceGetNumGpuCores, NEEDS_GPU, g, g->cores)
+DEVICE_NUMBER(nvmlDeviceGetMultiGpuBoard, NEEDS_GPU, g, 0)
+DEVICE_NUMBER(nvmlDeviceGetBoardId, NEEDS_GPU, g, g->pci_domain << 16 | g->pci_bus << 8 | g->pci_device)
+DEVICE_NUMBER(nvmlDeviceGetComputeMode, NEEDS_GPU, g, g->compute_mode)
+DEVICE_NUMBER(nvmlDeviceGetVirtualizationMode, NEEDS_GPU, g,
+              g->hypervisor ? VIRTUALIZATION_PASSTHROUGH : VIRTUALIZATION_NONE)
+DEVICE_NUMBER(nvmlDeviceGetPowerUsage, NEEDS_WORKING, g->power_mw, g->power_mw)
+DEVICE_NUMBER(nvmlDeviceGetPowerManagementLimit, NEEDS_WORKING, g->power_limit_mw, g->power_limit_mw)
+DEVICE_NUMBER(nvmlDeviceGetEnforcedPowerLimit, NEEDS_WORKING, g->power_limit_mw, g->power_limit_mw)
+DEVICE_NUMBER(nvmlDeviceGetPowerManagementDefaultLimit, NEEDS_WORKING, g->power_limit_mw, g->power_limit_mw)
+DEVICE_NUMBER(nvmlDeviceGetPerformanceState, NEEDS_WORKING, g, 0)
+DEVICE_NUMBER(nvmlDeviceGetPowerState, NEEDS_WORKING, g, 0)
+DEVICE_NUMBER(nvmlDeviceGetDisplayMode, NEEDS_GPU, g, 0)
+DEVICE_NUMBER(nvmlDeviceGetDisplayActive, NEEDS_GPU, g, 0)
+DEVICE_NUMBER(nvmlDeviceGetAccountingMode, NEEDS_GPU, g, 0)
+
+static nvmlReturn_t clock_mhz(CallId id, nvmlDevice_t device, unsigned type, unsigned int *mhz, int highest)
+{
+    Call call;
+    nvmlReturn_t error = enter_device(&call, id, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    const Gpu *gpu = call.target.gpu;
+    if (!mhz || type > 3) /* graphics, SM, memory, video */
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    unsigned graphics = highest ? gpu->max_graphics_clock_mhz : gpu->graphics_clock_mhz;
+    unsigned value = type == 2 ? gpu->memory_clock_mhz : graphics;
+    if (!value || type == 3)
+        return leave(&call, NVML_ERROR_NOT_SUPPORTED);
+    *mhz = value;
+    return leave(&call, NVML_SUCCESS);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, unsigned int type, unsigned int *mhz)
+{
+    return clock_mhz(CALL_nvmlDeviceGetClockInfo, device, type, mhz, 0);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, unsigned int type, unsigned int *mhz)
+{
+    return clock_mhz(CALL_nvmlDeviceGetMaxClockInfo, device, type, mhz, 1);
+}
+
+static nvmlReturn_t temperature(CallId id, nvmlDevice_t device, unsigned sensor, int *celsius)
+{
+    Call call;
+    nvmlReturn_t error = enter_device(&call, id, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (sensor != 0)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    *celsius = (int)call.target.gpu->temperature_c;
+    return leave(&call, NVML_SUCCESS);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, unsigned int sensor, unsigned int *celsius)
+{
+    int value = 0;
+    if (!celsius)
+        sensor = ~0u;
+    nvmlReturn_t error = temperature(CALL_nvmlDeviceGetTemperature, device, sensor, &value);
+    if (error == NVML_SUCCESS)
+        *celsius = (unsigned)value;
+    return error;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *reading)
+{
+    if (reading && reading->version != NVML_VERSION_WORD(nvmlTemperature_t, 1))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    int value = 0;
+    nvmlReturn_t error = temperature(CALL_nvmlDeviceGetTemperatureV, device, reading ? reading->sensorType : ~0u, &value);
+    if (error == NVML_SUCCESS)
+        reading->temperature = value;
+    return error;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor)
+{
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetCudaComputeCapability, device, NEEDS_GPU);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!major || !minor)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    *major = (int)call.target.gpu->capability_major;
+    *minor = (int)call.target.gpu->capability_minor;
+    return leave(&call, NVML_SUCCESS);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetEccMode(nvmlDevice_t device, unsigned int *current, unsigned int *pending)
+{
+    Call call;
+    nvmlReturn_t error = enter_gpu(&call, CALL_nvmlDeviceGetEccMode, device, NEEDS_GPU);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!current || !pending)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    *current = *pending = 1;
+    return leave(&call, NVML_SUCCESS);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned int *corrected, unsigned int *uncorrected,
+                                              unsigned int *pending, unsigned int *failure)
+{
+    Call call;
+    nvmlReturn_t error = enter_gpu(&call, CALL_nvmlDeviceGetRemappedRows, device, NEEDS_GPU);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!corrected || !uncorrected || !pending || !failure)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    if (!call.target.gpu->has_row_remapper)
+        return leave(&call, NVML_ERROR_NOT_SUPPORTED);
+    *corrected = *uncorrected = *pending = *failure = 0;
+    return leave(&call, NVML_SUCCESS);
+}
+
+enum { FIELD_RESETLESS_MIG = 184, FIELD_MIG_QUERY_ANY_MODE = 199, VALUE_UNSIGNED_INT = 1 };
+
+EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values)
+{
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetFieldValues, device, NEEDS_GPU);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!values || count < 1)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    for (int i = 0; i < count; i++) {
+        nvmlFieldValue_t *field = &values[i];
+        int known = call.target.gpu->mig_capable &&
+                    (field->fieldId == FIELD_RESETLESS_MIG || field->fieldId == FIELD_MIG_QUERY_ANY_MODE);
+        field->nvmlReturn = known ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
+        field->valueType = VALUE_UNSIGNED_INT;
+        field->timestamp = field->latencyUsec = 0;
+        field->value.ullVal = known && (field->fieldId != FIELD_RESETLESS_MIG || call.target.gpu->resetless);
+    }
+    return leave(&call, NVML_SUCCESS);
+}
