@@ -18,7 +18,8 @@ from rich.console import Console
 
 from demo import cards, show
 from demo.pipeline import LANGUAGE_MODEL, SPEECH, Pipeline
-from migprov.sim.nodes import Fleet, FleetError, up
+from migprov.errors import MigprovError
+from migprov.sim.nodes import Fleet, up
 
 HERE = Path(__file__).resolve().parent
 LAYOUTS = HERE / "layouts.yml"
@@ -46,7 +47,7 @@ def main() -> int:
         except subprocess.CalledProcessError as failed:
             console.print(f"[red]{' '.join(map(str, failed.cmd))} ended with status {failed.returncode}.")
             return 1
-        except (DemoError, FleetError) as failed:
+        except (DemoError, MigprovError) as failed:
             console.print(f"[red]{failed}")
             return 1
     return 0
@@ -166,19 +167,19 @@ class Story:
     def look(self) -> cards.Use:
         """Show the cards as they report themselves."""
         found = self.read()
-        self.console.print(show.table(found, self.pipeline.names()))
+        self.console.print(show.table(found))
         return cards.use(found)
 
     def read(self) -> list[cards.Card]:
         return cards.read(self.fleet.inventory)
 
-    def rollout(self) -> list[str | Path]:
+    def rollout(self) -> list[str]:
         layout = ["-e", f"mig_layout_file={LAYOUTS}", "-e", f"mig_layout_name={LAYOUT}"]
-        return ["ansible-playbook", "migprov.gpu.rollout", "-i", self.fleet.inventory, *layout]
+        return ["ansible-playbook", "migprov.gpu.rollout", "-i", str(self.fleet.inventory), *layout]
 
     def writes(self) -> int:
         """How many calls that change a GPU the simulated drivers have counted."""
-        return sum(node.sim.writes for node in self.fleet)
+        return sum(node.sim.write_count() for node in self.fleet)
 
     def run(self, program: str, *arguments: str | Path) -> None:
         """Show and run one of the environment's programs. Raises subprocess.CalledProcessError."""

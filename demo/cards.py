@@ -30,7 +30,7 @@ class Instance:
 class Holder:
     """A process on a card: its memory in MiB and, on a card in MIG mode, its GPU instance."""
 
-    pid: int
+    command: str
     memory_mib: int
     gi_id: int | None
 
@@ -82,7 +82,7 @@ def mib(amount_gb: float) -> int:
 
 def read(inventory: Path) -> list[Card]:
     """All cards of all nodes, in order. Raises subprocess.CalledProcessError when a node did not answer."""
-    command = [Path(sys.executable).with_name("migprov"), "info", "-i", inventory, "--json"]
+    command = [str(Path(sys.executable).with_name("migprov")), "info", "-i", str(inventory), "--json"]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     nodes = [json.loads(line) for line in answer.stdout.splitlines() if line.strip()]
     nodes.sort(key=lambda node: str(node["host"]))
@@ -113,5 +113,5 @@ def _card(host: str, gpu: dict[str, Any]) -> Card:
         memory_mib=gpu["memory_mib"],
         mig=gpu["mig_current"],
         instances=tuple(sorted(instances, key=lambda instance: instance.start)),
-        holders=tuple(Holder(each["pid"], each["memory_mib"], each["gi_id"]) for each in gpu["processes"]),
+        holders=tuple(Holder(each["command"], each["memory_mib"], each["gi_id"]) for each in gpu["processes"]),
     )

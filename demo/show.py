@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
@@ -12,13 +12,13 @@ from demo.cards import Card, Holder, Use, gb, use
 BAR = 20
 
 
-def table(cards: Sequence[Card], names: Mapping[int, str]) -> Table:
-    """One row a card; `names` tells what a pid is."""
+def table(cards: Sequence[Card]) -> Table:
+    """One row a card."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("node", "GPU", "MIG", "instances", "workloads", "memory in use"):
         shown.add_column(title)
     for card in cards:
-        workloads = ", ".join(f"{names.get(each.pid, each.pid)}{_place(card, each)}" for each in card.holders)
+        workloads = ", ".join(f"{each.command}{_place(card, each)}" for each in card.holders)
         shown.add_row(
             card.host,
             str(card.index),

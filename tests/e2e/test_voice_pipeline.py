@@ -53,20 +53,20 @@ def test_from_whole_cards_to_a_layout(way: Way, fleet: Fleet, tmp_path: Path) ->
     planned = way(job, check=True)
     assert planned.changed
     assert {step["gpu"] for step in planned.steps} == {1}
-    assert node.sim.writes == 0
+    assert node.sim.write_count() == 0
     assert [gpu["mig_current"] for gpu in gpus(node)] == [False, False, False]
 
     done = way(job, check=False)
     assert done.changed
     assert done.steps == planned.steps
-    assert node.sim.writes > 0
+    assert node.sim.write_count() > 0
 
     assert_layout(node, untouched, model.pid)
-    writes = node.sim.writes
+    writes = node.sim.write_count()
 
     again = way(job, check=False)
     assert (again.changed, again.steps) == (False, [])
-    assert node.sim.writes == writes
+    assert node.sim.write_count() == writes
     verify = ["migprov", "verify", str(LAYOUTS), LAYOUT, "-i", str(fleet.inventory)]
     assert subprocess.run(verify, check=False, env=os.environ).returncode == 0
 
