@@ -36,7 +36,7 @@ class SimNode:
         cls,
         directory: str | os.PathLike[str],
         gpus: str = "3xA100-80GB",
-        driver_version: str = DRIVER_VERSION,
+        driver_version: str | None = None,
         *,
         owner: int | None = None,
         driver: str = "loaded",
@@ -48,7 +48,7 @@ class SimNode:
         Args:
             directory: the node's folder.
             gpus: such as `3xA100-80GB` or `2xA100-40GB,1xT4`; products and aliases: see `products.py`.
-            driver_version: what the driver says it is.
+            driver_version: what the driver says it is; None: `DRIVER_VERSION`.
             owner: uid that is root of the node; None: whoever calls. Another one takes root.
             driver: `loaded`, `not-loaded` (init answers 9), `mismatch` (18) or `missing` (no library).
             seed: what UUIDs and serials derive from; None: the names of the folder and of the one above.
@@ -64,7 +64,10 @@ class SimNode:
         if node._state.exists():
             raise SimError(f"{folder} already is a simulated node", next="choose another folder, or remove this one")
         fresh = layout.new_state(
-            found, driver_version=driver_version, seed=seed or f"{folder.parent.name}/{folder.name}", rotated=rotated
+            found,
+            driver_version=driver_version or DRIVER_VERSION,
+            seed=seed or f"{folder.parent.name}/{folder.name}",
+            rotated=rotated,
         )
         build.library()
         for name in ("bin", "lib", "dev"):

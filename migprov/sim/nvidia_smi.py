@@ -4,9 +4,12 @@
 It stands alone beside its node's library (../lib) and needs nothing but a Python 3.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MIB = 1 << 20
@@ -30,7 +33,7 @@ FIELDS = {
 
 
 class Failure(Exception):
-    def __init__(self, text, code):
+    def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
         self.code = code
 
@@ -46,7 +49,7 @@ class Pci(ctypes.Structure):
 
 
 class Nvml:
-    def __init__(self):
+    def __init__(self) -> None:
         try:
             self.library = ctypes.CDLL(os.path.join(HERE, "lib", "libnvidia-ml.so.1"))
         except OSError:
@@ -67,54 +70,55 @@ class Nvml:
         if code:
             raise Failure("Failed to initialize NVML: " + self.error(code), code)
 
-    def error(self, code):
-        return self.library.nvmlErrorString(code).decode()
+    def error(self, code: int) -> str:
+        return bytes(self.library.nvmlErrorString(code)).decode()
 
-    def text(self, call, *first):
+    def text(self, call: str, *first: object) -> str:
         value = ctypes.create_string_buffer(96)
         self.check(getattr(self.library, call)(*first, value, ctypes.c_uint(96)), call)
         return value.value.decode()
 
-    def check(self, code, what):
+    def check(self, code: int, what: str) -> None:
         if code:
-            raise Failure("%s: %s" % (what, self.error(code)), code)
+            raise Failure(f"{what}: {self.error(code)}", code)
 
-    def devices(self):
+    def devices(self) -> Iterator[tuple[int, ctypes.c_void_p]]:
         count = ctypes.c_uint()
         self.check(self.library.nvmlDeviceGetCount_v2(ctypes.byref(count)), "nvmlDeviceGetCount_v2")
         for index in range(count.value):
             handle = ctypes.c_void_p()
             code = self.library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(handle))
             if code:
-                print("Unable to determine the device handle for GPU%d: %s" % (index, self.error(code)))
+                print(f"Unable to determine the device handle for GPU{index}: {self.error(code)}")
             else:
                 yield index, handle
 
-    def uuid(self, handle):
+    def uuid(self, handle: ctypes.c_void_p) -> str:
         return self.text("nvmlDeviceGetUUID", handle)
 
-    def name(self, handle):
+    def name(self, handle: ctypes.c_void_p) -> str:
         return self.text("nvmlDeviceGetName", handle)
 
-    def bus_id(self, handle):
+    def bus_id(self, handle: ctypes.c_void_p) -> str:
         pci = Pci()
         self.check(self.library.nvmlDeviceGetPciInfo_v3(handle, ctypes.byref(pci)), "nvmlDeviceGetPciInfo_v3")
-        return pci.bus_id.decode()
+        return bytes(pci.bus_id).decode()
 
-    def memory(self, handle):
+    def memory(self, handle: ctypes.c_void_p) -> Memory:
         memory = Memory()
         memory.version = ctypes.sizeof(Memory) | 2 << 24
         self.check(self.library.nvmlDeviceGetMemoryInfo_v2(handle, ctypes.byref(memory)), "nvmlDeviceGetMemoryInfo_v2")
         return memory
 
-    def mig_mode(self, handle):
+    def mig_mode(self, handle: ctypes.c_void_p) -> tuple[str, str]:
         current, pending = ctypes.c_uint(), ctypes.c_uint()
         code = self.library.nvmlDeviceGetMigMode(handle, ctypes.byref(current), ctypes.byref(pending))
         if code:
             return "[N/A]", "[N/A]"
-        return tuple("Enabled" if mode.value else "Disabled" for mode in (current, pending))
+        words = ("Disabled", "Enabled")
+        return words[current.value], words[pending.value]
 
-    def mig_devices(self, handle):
+    def mig_devices(self, handle: ctypes.c_void_p) -> Iterator[tuple[int, ctypes.c_void_p]]:
         count = ctypes.c_uint()
         self.library.nvmlDeviceGetMaxMigDeviceCount(handle, ctypes.byref(count))
         for index in range(count.value):
@@ -123,17 +127,17 @@ class Nvml:
                 yield index, mig
 
 
-def find(nvml, wanted):
+def find(nvml: Nvml, wanted: str) -> ctypes.c_void_p:
     """The GPU by index, UUID or PCI bus id."""
     for index, handle in nvml.devices():
         bus_id = nvml.bus_id(handle)
         names = (str(index), nvml.uuid(handle).lower(), bus_id.lower(), bus_id[4:].lower(), bus_id[9:].lower())
         if wanted.lower() in names:
             return handle
-    raise Failure("No devices were found" if not wanted else "Device %s was not found" % wanted, 6)
+    raise Failure(f"Device {wanted} was not found", 6)
 
 
-def reset(nvml, wanted):
+def reset(nvml: Nvml, wanted: str) -> int:
     chosen = [find(nvml, part) for part in wanted.split(",")] if wanted else [h for _, h in nvml.devices()]
     failed = []
     for handle in chosen:
@@ -142,46 +146,46 @@ def reset(nvml, wanted):
         if code:
             failed.append((bus_id, code))
         else:
-            print("GPU %s was successfully reset." % bus_id)
+            print(f"GPU {bus_id} was successfully reset.")
     if not failed:
         print("All done.")
         return 0
     print("The following GPUs could not be reset:")
     for bus_id, code in failed:
-        print("  GPU %s: %s" % (bus_id, nvml.error(code)))
+        print(f"  GPU {bus_id}: {nvml.error(code)}")
     busy = sum(code == 19 for _, code in failed)
     if busy:
-        noun = "device is" if busy == 1 else "devices are"
+        noun, those = ("device is", "this device") if busy == 1 else ("devices are", "these devices")
         print(
-            "\n%d %s currently being used by one or more other processes (e.g., Fabric Manager, CUDA application, "
-            "graphics application such as an X server, or a monitoring application such as another instance of "
-            "nvidia-smi). Please first kill all processes using %s and all compute applications running in the "
-            "system." % (busy, noun, "this device" if busy == 1 else "these devices")
+            f"\n{busy} {noun} currently being used by one or more other processes (e.g., Fabric Manager, "
+            "CUDA application, graphics application such as an X server, or a monitoring application such as another instance of "
+            f"nvidia-smi). Please first kill all processes using {those} and all compute applications running in the "
+            "system."
         )
     return ENDS.get(failed[0][1], 255)
 
 
-def list_gpus(nvml):
+def list_gpus(nvml: Nvml) -> int:
     for index, handle in nvml.devices():
-        print("GPU %d: %s (UUID: %s)" % (index, nvml.name(handle), nvml.uuid(handle)))
+        print(f"GPU {index}: {nvml.name(handle)} (UUID: {nvml.uuid(handle)})")
         for number, mig in nvml.mig_devices(handle):
             profile = nvml.name(mig).rsplit("MIG ", 1)[1]
-            print("  MIG %-14s Device %2d: (UUID: %s)" % (profile, number, nvml.uuid(mig)))
+            print(f"  MIG {profile:<14} Device {number:2d}: (UUID: {nvml.uuid(mig)})")
     return 0
 
 
-def version(nvml):
+def version(nvml: Nvml) -> int:
     driver = nvml.text("nvmlSystemGetDriverVersion")
     cuda = ctypes.c_int()
     nvml.library.nvmlSystemGetCudaDriverVersion_v2(ctypes.byref(cuda))
-    print("NVIDIA-SMI version  : %s" % driver)
-    print("NVML version        : %s" % ".".join(driver.split(".")[:2]))
-    print("DRIVER version      : %s" % driver)
-    print("CUDA Version        : %d.%d" % (cuda.value // 1000, cuda.value % 1000 // 10))
+    print(f"NVIDIA-SMI version  : {driver}")
+    print(f"NVML version        : {'.'.join(driver.split('.')[:2])}")
+    print(f"DRIVER version      : {driver}")
+    print(f"CUDA Version        : {cuda.value // 1000}.{cuda.value % 1000 // 10}")
     return 0
 
 
-def values(nvml, handle, count, units):
+def values(nvml: Nvml, handle: ctypes.c_void_p, count: int, units: bool) -> dict[str, str]:
     current, pending = nvml.mig_mode(handle)
     memory = nvml.memory(handle)
     index = ctypes.c_uint()
@@ -195,18 +199,18 @@ def values(nvml, handle, count, units):
         "driver_version": nvml.text("nvmlSystemGetDriverVersion"),
         "mig.mode.current": current,
         "mig.mode.pending": pending,
-        "memory.total [MiB]": "%d%s" % (memory.total // MIB, unit),
-        "memory.used [MiB]": "%d%s" % (memory.used // MIB, unit),
+        "memory.total [MiB]": f"{memory.total // MIB}{unit}",
+        "memory.used [MiB]": f"{memory.used // MIB}{unit}",
         "serial": nvml.text("nvmlDeviceGetSerial", handle),
         "count": str(count),
     }
 
 
-def query(nvml, fields, form, wanted):
+def query(nvml: Nvml, fields: str, form: str, wanted: str) -> int:
     names = [field.strip() for field in fields.split(",")]
     unknown = [name for name in names if name not in FIELDS]
     if unknown:
-        raise Failure('Field "%s" is not a valid field to query.\n' % unknown[0], 2)
+        raise Failure(f'Field "{unknown[0]}" is not a valid field to query.\n', 2)
     options = [part.strip() for part in form.split(",")]
     if options[0] != "csv":
         raise Failure("--format= must be csv", 2)
@@ -220,17 +224,17 @@ def query(nvml, fields, form, wanted):
     return 0
 
 
-def parse(arguments):
+def parse(arguments: list[str]) -> dict[str, str]:
     """Options with their values, `--name=value` and `--name value` alike."""
     takes_value = ("-i", "--id", "--query-gpu", "--format")
     known = ("-L", "--list-gpus", "--version", "-r", "--gpu-reset")
-    options = {}
+    options: dict[str, str] = {}
     rest = list(arguments)
     while rest:
         name, equals, value = rest.pop(0).partition("=")
         if name in takes_value:
             if not equals and not rest:
-                raise Failure("Option %s needs a value." % name, 2)
+                raise Failure(f"Option {name} needs a value.", 2)
             options[name.replace("--id", "-i")] = value if equals else rest.pop(0)
         elif name in known and not equals:
             options[{"--list-gpus": "-L", "-r": "--gpu-reset"}.get(name, name)] = ""
@@ -243,7 +247,7 @@ def parse(arguments):
     return options
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     options = parse(arguments)
     nvml = Nvml()
     wanted = options.get("-i", "")
