@@ -164,9 +164,7 @@ class NodeFailed(NodeError):
 
     def __init__(self, result: Result) -> None:
         error: Mapping[str, Any] = result.error or {}
-        super().__init__(
-            str(error.get("message", "the task failed")), host=result.host, next=error.get("next") or None
-        )
+        super().__init__(str(error.get("message", "the task failed")), host=result.host, next=error.get("next") or None)
         self.result = result
         self.error = dict(error)
 

@@ -38,6 +38,7 @@ def home():
         pass
     try:
         import pwd
+
         return pwd.getpwuid(me).pw_dir
     except KeyError:
         stop(114, "user " + str(me) + " has no home folder")
@@ -126,7 +127,7 @@ def install():
         try:
             rest = memoryview(data)
             while rest:
-                rest = rest[os.write(out, rest):]
+                rest = rest[os.write(out, rest) :]
             os.close(out)
             os.rename(new, path)
         except OSError:
@@ -149,4 +150,5 @@ zip = "/proc/self/fd/" + str(fd)
 sys.argv[:] = [path]
 sys.path.insert(0, zip)
 import zipimport
+
 exec(zipimport.zipimporter(zip).get_code("__main__"), {"__name__": "__main__"})

@@ -57,9 +57,7 @@ def call(connection: Connection, target: Target, request: Mapping[str, Any]) -> 
         ) from None
 
 
-def _ask(
-    connection: Connection, target: Target, command: str, stdin: bytes, deadline: float
-) -> dict[str, Any]:
+def _ask(connection: Connection, target: Target, command: str, stdin: bytes, deadline: float) -> dict[str, Any]:
     line = become.as_user(command, target)
     done = connection.execute(line, stdin, timeout=max(deadline - time.monotonic(), 0.001))
     try:

@@ -95,7 +95,7 @@ def _command(python: str | None, *arguments: str) -> str:
     # A Python that is too old, or a name that leads nowhere, gives way to the next; the worst that was
     # met is the answer when none is left. Standard input is untouched until a Python is new enough.
     return (
-        f"r={NO_PYTHON}; for p in {pythons}; do command -v \"$p\" >/dev/null 2>&1 || continue; "
+        f'r={NO_PYTHON}; for p in {pythons}; do command -v "$p" >/dev/null 2>&1 || continue; '
         f'"$p" {_FLAGS} -c {words}; s=$?; case $s in {PYTHON_TOO_OLD}) r=$s;; 126|127) ;; *) exit $s;; esac; '
         f'done; [ $r = {NO_PYTHON} ] && echo "{_MARK}"{shlex.quote(pythons)} >&2; exit $r'
     )
@@ -196,7 +196,7 @@ def _unsafe(detail: str, host: str) -> NodeError:
     return UnsafeFolder(
         f"the node program is not run from a folder that others can change: {detail}; nothing was changed.",
         host=host,
-        next="look at what is in it, then remove it; migprov makes it anew.",
+        next="look at what is in it, then take from others the right to write there (chmod go-w), or remove it.",
     )
 
 

@@ -41,9 +41,7 @@ class Keys:
                 offered.add(key.asbytes())
                 yield label, key
 
-    def _loader(
-        self, file: _KeyFile, agent: dict[bytes, paramiko.PKey]
-    ) -> Callable[[], paramiko.PKey | None]:
+    def _loader(self, file: _KeyFile, agent: dict[bytes, paramiko.PKey]) -> Callable[[], paramiko.PKey | None]:
         return lambda: self._load(file, agent)
 
     def _load(self, file: _KeyFile, agent: dict[bytes, paramiko.PKey]) -> paramiko.PKey | None:

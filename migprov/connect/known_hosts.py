@@ -115,8 +115,7 @@ class KnownHosts:
         port = f"-p {self.port} " if self.port != 22 else ""
         file = self.files[0] if self.files else "~/.ssh/known_hosts"
         return HostKeyUnknown(
-            f"the host key of {self.name} ({shown}) is not in {', '.join(self.files) or 'any file'}; "
-            "not connected.",
+            f"the host key of {self.name} ({shown}) is not in {', '.join(self.files) or 'any file'}; not connected.",
             host=host,
             next="compare it with 'ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub' on the node, then "
             f"ssh-keyscan {port}{self.known_as} >> {file}",

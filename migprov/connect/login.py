@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import paramiko
 from paramiko.transport import ServiceRequestingTransport
@@ -20,6 +22,27 @@ KEEPALIVE_S = 15
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
+def _with_standard_name(exchanges: Mapping[str, Any]) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for name, exchange in exchanges.items():
+        named[name] = exchange
+        if name == "curve25519-sha256@libssh.org":
+            named["curve25519-sha256"] = exchange
+    return named
+
+
+class _Transport(ServiceRequestingTransport):
+    """paramiko's transport, which asks for the login service once and not anew for every key.
+
+    It also offers curve25519-sha256 by the name of RFC 8731: paramiko knows only the older name of the very
+    same exchange, and servers that allow just the standard one would turn it away.
+    """
+
+    _paramiko: ClassVar[Any] = ServiceRequestingTransport  # its type stubs leave these out
+    _kex_info = _with_standard_name(_paramiko._kex_info)
+    _preferred_kex = tuple(_with_standard_name(dict.fromkeys(_paramiko._preferred_kex)))
+
+
 def log_in(stream: socket.socket | paramiko.Channel, endpoint: Endpoint, target: Target) -> paramiko.Transport:
     """A logged-in transport to `endpoint`. `stream` is closed when that fails.
 
@@ -29,8 +52,7 @@ def log_in(stream: socket.socket | paramiko.Channel, endpoint: Endpoint, target:
         AuthFailed: no key is accepted.
     """
     try:
-        # Asks for the login service once; servers drop clients that ask anew for every key.
-        transport: paramiko.Transport = ServiceRequestingTransport(stream)
+        transport: paramiko.Transport = _Transport(stream)
     except (paramiko.SSHException, OSError) as error:
         stream.close()
         raise _no_handshake(error, endpoint, target) from error

@@ -119,8 +119,8 @@ def open_node(target: Target) -> Node:
 def connect(host: str, **options: Any) -> Node:
     """Connect to `host` over SSH; `options` are the fields of `Target`.
 
-        with migprov.connect("gpu1", user="ops", become=True) as node:
-            print(node.info().after)
+    with migprov.connect("gpu1", user="ops", become=True) as node:
+        print(node.info().after)
     """
     return open_node(Target(host, **options))
 

@@ -108,8 +108,7 @@ def _through(transport: paramiko.Transport, hop: Endpoint, to: Endpoint, target:
         )
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise Unreachable(
-            f"jump host {hop} cannot connect to {to.host} port {to.port}: {excerpt(str(error))}; "
-            "nothing was changed.",
+            f"jump host {hop} cannot connect to {to.host} port {to.port}: {excerpt(str(error))}; nothing was changed.",
             host=target.name,
             next="check that the jump host reaches the node and allows forwarding.",
         ) from error

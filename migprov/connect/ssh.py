@@ -16,9 +16,7 @@ from .route import open_transport
 from .ssh_config import resolve
 from .target import Target
 
-AGAIN = (
-    "read the node with 'migprov info'. Running the same again is safe: it starts from what the GPUs are then."
-)
+AGAIN = "read the node with 'migprov info'. Running the same again is safe: it starts from what the GPUs are then."
 
 
 class SshConnection:
@@ -131,8 +129,7 @@ class SshConnection:
 
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(
-            "the connection broke while the program was at work; it may have gone on, so what it changed is "
-            "not known.",
+            "the connection broke while the program was at work; it may have gone on, so what it changed is not known.",
             host=self._target.name,
             next=AGAIN,
         )

@@ -147,7 +147,5 @@ class _Fleet:
             return Result(target.name, "", error={"code": "internal", "message": message, "next": None})
 
     def _too_late(self, target: Target) -> Result:
-        message = (
-            f"{target.name}: not begun within the {self._deadline_s:g} s of this run; nothing was changed."
-        )
+        message = f"{target.name}: not begun within the {self._deadline_s:g} s of this run; nothing was changed."
         return Result(target.name, "", error={"code": "timeout", "message": message, "next": "run again."})

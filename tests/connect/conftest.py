@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from migprov.connect.target import Target
 
 SSHD = Path("/usr/sbin/sshd")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from migprov import errors
 from migprov.connect.become import refusal
 from migprov.connect.call import call
@@ -61,7 +62,7 @@ def test_local_too(sudo: str, tmp_path: Path):
 
 @needs_sudo
 def test_a_user_without_home_is_told_so(server):
-    with pytest.raises(errors.CannotStore, match="/nonexistent/.cache"):
+    with pytest.raises(errors.CannotStore, match=r"/nonexistent/.cache"):
         ask(server, become_user="nobody")
 
 

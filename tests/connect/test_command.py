@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from migprov import errors
 from migprov.connect.command import install_command, run_command, understand
 from migprov.connect.program import program
@@ -194,7 +195,7 @@ def test_old_programs_do_not_pile_up(machine: Machine):
 
 
 def test_no_python(machine: Machine):
-    with pytest.raises(errors.NoPython, match="no Python was found on the node .tried /no/such/python"):
+    with pytest.raises(errors.NoPython, match=r"no Python was found on the node .tried /no/such/python"):
         machine.run(python="/no/such/python")
 
 

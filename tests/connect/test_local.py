@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import migprov
 import pytest
+
+import migprov
 from migprov import errors
 from migprov.connect.call import Finished
 from migprov.connect.local import LocalConnection
@@ -154,7 +155,7 @@ def test_an_error_of_the_node_carries_the_result():
     error = {"code": "gpu_busy", "message": "GPU 1 is in use", "next": "stop process 7", "holders": [{"pid": 7}]}
     step = {"action": "reset_gpu", "gpu": 0, "uuid": "GPU-0"}
     node = Node(Target("10.0.0.1", name="gpu1"), Recorder(changed=True, steps=[step], error=error))
-    with pytest.raises(errors.NodeFailed, match="gpu1: GPU 1 is in use. Next: stop process 7") as caught:
+    with pytest.raises(errors.NodeFailed, match=r"gpu1: GPU 1 is in use. Next: stop process 7") as caught:
         node.mig_mode(True)
     result = caught.value.result
     assert caught.value.error_code == "gpu_busy"

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from migprov.connect.program import program
 
 REQUEST = b'{"protocol": 1, "task": "info", "params": {}, "check": false}'

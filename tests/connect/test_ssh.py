@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import migprov
 import pytest
+
+import migprov
 from migprov import errors
 from migprov.connect.call import call
 from migprov.connect.node import open_node
@@ -119,11 +120,16 @@ def test_a_known_key_of_a_kind_that_the_server_lost_is_a_change(sshd, keygen, tm
         ask(server)
 
 
+@pytest.mark.parametrize("kex", ["curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256"])
+def test_a_server_that_allows_one_key_exchange(sshd, kex: str):
+    assert ask(sshd(more=[f"KexAlgorithms {kex}"]))["task"] == "info"
+
+
 # --- who are we -----------------------------------------------------------------------------------------
 
 
 def test_a_wrong_user(server):
-    with pytest.raises(errors.AuthFailed, match="login as nosuchuser@127.0.0.1") as caught:
+    with pytest.raises(errors.AuthFailed, match=r"login as nosuchuser@127.0.0.1") as caught:
         ask(server, user="nosuchuser")
     assert (caught.value.code, caught.value.unreachable) == ("auth", True)
 
@@ -180,7 +186,7 @@ def test_a_closed_port(server):
 
 
 def test_a_name_that_does_not_resolve(server):
-    with pytest.raises(errors.Unreachable, match="the name gpu1.invalid cannot be resolved"):
+    with pytest.raises(errors.Unreachable, match=r"the name gpu1.invalid cannot be resolved"):
         ask(server, host="gpu1.invalid")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from migprov import errors
 from migprov.connect.known_hosts import KnownHosts
 from migprov.connect.ssh_config import Endpoint, resolve

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from migprov import errors
 from migprov.connect import command
 from migprov.connect.command import excerpt, understand

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from migprov import errors
 from migprov.connect.call import call
 from migprov.connect.ssh import SshConnection
