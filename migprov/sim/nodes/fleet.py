@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from migprov.sim.driver import SimNode
-
+from migprov.sim.driver import DRIVER_VERSION, SimNode
 from migprov.sim.nodes import inventory, keys, record, sshd, sudo
 from migprov.sim.nodes.errors import SimNodesError, SimNodesRequestError
 from migprov.sim.nodes.node import START_SECONDS, FleetNode, interpreter_for, running_on, stop, unstoppable
@@ -176,8 +175,7 @@ def _create_driver(node: FleetNode, gpus: str, driver_version: str | None) -> No
     node.directory.mkdir(parents=True)
     for folder in (node.directory, node.directory.parent):
         folder.chmod(0o755)
-    options = {} if driver_version is None else {"driver_version": driver_version}
-    SimNode.create(node.directory / "driver", gpus=gpus, **options)
+    SimNode.create(node.directory / "driver", gpus=gpus, driver_version=driver_version or DRIVER_VERSION)
 
 
 def _start(fleet: Fleet) -> None:

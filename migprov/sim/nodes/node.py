@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from migprov.sim.driver import SimNode
-
+from migprov.sim.errors import SimError
 from migprov.sim.nodes import keys, processes, record, sshd, sudo
 from migprov.sim.nodes.errors import SimNodesError, SimNodesRequestError
 from migprov.sim.nodes.processes import Process
@@ -165,6 +165,14 @@ class FleetNode:
             self._child = None
         self.server = None
 
+    def holders(self) -> list[Process]:
+        """The processes that hold its GPUs, also those that were started from outside."""
+        try:
+            pids = self.sim.holders()
+        except SimError:  # cut off before it had a driver
+            return []
+        return [process for pid in pids if (process := processes.identify(pid))]
+
     def stop(self) -> list[Process]:
         """End its server and everything that runs on it. Returns what could not be ended."""
         return stop([self])
@@ -186,7 +194,8 @@ def running_on(nodes: Collection[FleetNode]) -> list[Process]:
     servers = [node.server for node in nodes if node.server is not None and node.server.running]
     # What a session left behind has another parent by now: the mark tells.
     marked = processes.marked(f"{MARK}={node.mark}" for node in nodes)
-    return list(dict.fromkeys([*servers, *processes.offspring(servers), *marked, *processes.offspring(marked)]))
+    rest = [*marked, *(holder for node in nodes for holder in node.holders())]
+    return list(dict.fromkeys([*servers, *processes.offspring(servers), *rest, *processes.offspring(rest)]))
 
 
 def stop(nodes: Collection[FleetNode]) -> list[Process]:

@@ -58,7 +58,8 @@ def configuration(directory: Path, port: int, user: str, environment: Mapping[st
         "PrintLastLog no",
         "MaxStartups 500:30:1000",
         "MaxSessions 100",
-        "Subsystem sftp internal-sftp",
+        # sshd itself starts every session in the home that passwd gives, which is not the node's.
+        f"Subsystem sftp internal-sftp -d {_word(environment['HOME'])}",
         # One line: sshd takes the first SetEnv only.
         "SetEnv " + " ".join(_word(f"{name}={value}") for name, value in environment.items()),
     ]

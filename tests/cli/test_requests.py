@@ -1,0 +1,103 @@
+"""What is wrong with a request ends with exit code 1, in one sentence, before any node is contacted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import Migprov
+
+INVENTORY = "127.0.0.1,"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Usage:"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["info"], "either -i INVENTORY or --local"),
+        (["info", "-i", INVENTORY, "--local"], "not both"),
+        (["info", "--local", "--limit", "a"], "go with -i"),
+        (["info", "--local", "--forks", "3"], "go with -i"),
+        (["info", "-i", INVENTORY, "--forks", "0"], "--forks"),
+        (["info", "-i", INVENTORY, "--forks", "many"], "--forks"),
+        (["info", "-i", INVENTORY, "--timeout", "0"], "--timeout"),
+        (["info", "-i", INVENTORY, "--wrong"], "--wrong"),
+        (["info", "-i", INVENTORY, "more"], "unexpected extra argument"),
+        (["apply", "--local"], "Missing argument 'FILE'"),
+        (["apply", "file", "--local"], "Missing argument 'NAME'"),
+        (["verify", "file", "--local"], "Missing argument 'NAME'"),
+        (["apply", "/no/such/file", "x", "--local"], "/no/such/file"),
+        (["info", "-i", "/no/such/inventory"], "no inventory /no/such/inventory"),
+        (["info", "-i", INVENTORY, "--limit", "other"], "matches 'other'"),
+        (["export", "--json", "--local"], "--json"),
+        (["sim", "up", "--nodes", "0"], "--nodes"),
+        (["sim", "up", "--gpus", "3xNOSUCH"], "NOSUCH"),
+    ],
+)
+def test_a_wrong_request(migprov: Migprov, tmp_path: Path, arguments: list[str], said: str) -> None:
+    answer = migprov(*arguments, cwd=tmp_path)
+    assert answer.code == 1
+    assert answer.out == ""
+    assert said in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["apply", "verify"])
+def test_a_wrong_layout_file_names_file_and_line(migprov: Migprov, tmp_path: Path, layouts: Path, command: str) -> None:
+    answer = migprov(command, layouts, "voise", "-i", INVENTORY)
+    assert (answer.code, answer.out) == (1, "")
+    assert "no layout named" in answer.err
+    assert "voice" in answer.err
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(layouts.read_text().replace("3g.40gb: 2", "19: 2"))
+    answer = migprov(command, wrong, "voice", "-i", INVENTORY, "--json")
+    assert (answer.code, answer.out) == (1, "")
+    assert f"{wrong}:6" in answer.err
+
+
+def test_a_host_that_cannot_be_honoured(migprov: Migprov, tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("gpu1 ansible_connection=docker\n")
+    answer = migprov("info", "-i", tmp_path / "hosts")
+    assert (answer.code, answer.out) == (1, "")
+    assert "gpu1: ansible_connection" in answer.err
+    assert "Next: " in answer.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["-h"],
+        ["--version"],
+        ["info", "--help"],
+        ["apply", "-h"],
+        ["export", "-h"],
+        ["sim", "-h"],
+        ["sim", "up", "-h"],
+    ],
+)
+def test_help_is_no_error(migprov: Migprov, arguments: list[str]) -> None:
+    answer = migprov(*arguments)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\nfrom migprov.cli.main import run\nrun(['--help'])\n"
+        "heavy = {'ansible', 'paramiko', 'jsonschema', 'rich', 'yaml', 'pynvml', 'cryptography'}\n"
+        "sys.exit(repr(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_not_there_yet_is_not_offered(migprov: Migprov) -> None:
+    answer = migprov("--help")
+    for name in ("rollback", "rollout", "audit", "render", "report"):
+        assert f"  {name} " not in answer.out
+        assert migprov(name).code == 1
