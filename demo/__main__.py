@@ -98,8 +98,8 @@ class Story:
     def hollow_cards(self) -> cards.Use:
         self.chapter(
             "Whole cards for everyone",
-            f"{len(self.fleet.nodes)} node(s) with three A100-80GB, each a real OpenSSH server before a simulated "
-            "driver. Real processes hold the memory. GB means 1024 MiB: a card sold as 80 GB reports 81,920 MiB.",
+            "The NVIDIA driver of each node is simulated; its OpenSSH server and the processes on the GPUs are real. "
+            "GB means 1024 MiB: a card that is sold as 80 GB reports 81,920 MiB.",
         )
         self.pipeline.start(LANGUAGE_MODEL)
         for workload in SPEECH:

@@ -7,29 +7,28 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from demo.cards import Card, Holder, Use, gb, use
+from demo.cards import Card, Use, gb, use
 
-BAR = 20
+BAR = 10
 
 
 def table(cards: Sequence[Card]) -> Table:
-    """One row a card."""
+    """One row a card; narrow enough for 80 columns."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("node", "GPU", "MIG", "instances", "workloads", "memory in use"):
+    for title in ("node", "GPU", "MIG", "who holds it"):
         shown.add_column(title)
+    shown.add_column("memory in use", no_wrap=True)
     for card in cards:
-        workloads = ", ".join(f"{each.command}{_place(card, each)}" for each in card.holders)
         shown.add_row(
             card.host,
             str(card.index),
             "on" if card.mig else "off",
-            ", ".join(f"{each.profile}@{each.start}" for each in card.instances) or "-",
-            workloads or "free",
+            "\n".join(_places(card)),
             f"{_bar(card.used_mib, card.memory_mib)} {gb(card.used_mib):>4} of {gb(card.memory_mib)} GB",
         )
     total = use(cards)
     shown.add_section()
-    shown.add_row("", "", "", "", f"{total.free_cards} free", f"{total} of the cards in use", style="bold")
+    shown.add_row("", "", "", f"{total.free_cards} free, the others:", str(total), style="bold")
     return shown
 
 
@@ -44,10 +43,15 @@ def summary(before: Use, after: Use) -> Table:
     return shown
 
 
-def _place(card: Card, holder: Holder) -> str:
-    """Where on a card in MIG mode a process is."""
-    places = [f" on {each.profile}@{each.start}" for each in card.instances if each.gi_id == holder.gi_id]
-    return "".join(places)
+def _places(card: Card) -> list[str]:
+    """A line for each instance, or for each process on a whole card."""
+    if not card.mig:
+        return [holder.command for holder in card.holders] or ["free"]
+    lines = []
+    for instance in card.instances:
+        names = [holder.command for holder in card.holders if holder.gi_id == instance.gi_id]
+        lines.append(f"{instance.profile} at {instance.start}: {', '.join(names) or 'free'}")
+    return lines
 
 
 def _bar(used: int, whole: int) -> str:
