@@ -15,6 +15,8 @@ from .packing import pack
 from .words import nearest
 
 _VENDOR = "10DE"
+_COMPUTE_SIZES = (1, 2, 3, 4, 6, 7, 8)
+"""Compute slices for which nvml.h has an NVML_COMPUTE_INSTANCE_PROFILE_*."""
 
 
 class EntryReader:
@@ -135,11 +137,16 @@ class EntryReader:
 
     def _profile(self, text: str, line: int) -> ProfileName | None:
         try:
-            return parse(text)
+            name = parse(text)
         except BadProfileName as error:
             hint = "" if text.strip().isdecimal() else nearest(text.strip().lower(), profile_names())
             self._wrong(line, str(error), hint if hint.startswith("Did") else "")
             return None
+        if (name.compute_slices or name.slices) not in _COMPUTE_SIZES:
+            sizes = ", ".join(str(size) for size in _COMPUTE_SIZES)
+            self._wrong(line, f"{text} is on no GPU: NVML knows compute instances of {sizes} slices")
+            return None
+        return name
 
     def _check_media(self, instances: list[WantedInstance], node: Node) -> None:
         media = [instance.profile for instance in instances if "+me" in instance.profile]

@@ -109,6 +109,7 @@ BAD = {
     "profile without a point": (entry("mig-devices:\n  3g40gb: 1"), 7, "'3g40gb' is not a MIG profile", "3g.40gb?"),
     "profile cut short": (entry("mig-devices:\n  1g.10g: 1"), 7, "'1g.10g' is not a MIG profile", "1g.10gb?"),
     "profile with too much": (entry("mig-devices: {4c.3g.40gb: 1}"), 6, "4 compute slices", ""),
+    "compute size of no GPU": (entry("mig-devices: {5c.7g.80gb: 1}"), 6, "5c.7g.80gb is on no GPU", ""),
     "count negative": (entry("mig-devices:\n  3g.40gb: -1"), 7, "the count of 3g.40gb must be a whole number", ""),
     "count a boolean": (entry("mig-devices:\n  3g.40gb: true"), 7, "from 0 to 64, not true", ""),
     "count a fraction": (entry("mig-devices:\n  3g.40gb: 1.5"), 7, "not '1.5'", ""),

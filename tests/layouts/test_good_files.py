@@ -194,7 +194,7 @@ def test_the_list_form() -> None:
 
 
 def test_a_profile_of_a_card_that_is_not_known_is_left_to_the_node() -> None:
-    assert profiles(one("{5g.999gb: 1}")) == ["5g.999gb"]
+    assert profiles(one("{6g.999gb: 1}")) == ["6g.999gb"]
 
 
 def test_anchors_and_merge_keys() -> None:
