@@ -48,7 +48,7 @@ def _of_instances(gpu: Gpu, card: Optional[Card], wanted: Tuple[WantedInstance, 
     found: List[str] = []
     missing: List[str] = []
     # the most particular first, so that an instance with a place of its own is not taken by one without
-    for item in sorted(wanted, key=lambda w: (w.start is None, w.compute_instances is None)):
+    for item in sorted(wanted, key=_freedom):
         try:
             profile = card.find(item.profile, gpu.index)
             computes = wanted_computes(item, profile, gpu.index)
@@ -66,6 +66,15 @@ def _of_instances(gpu: Gpu, card: Optional[Card], wanted: Tuple[WantedInstance, 
     if free:
         found.append("not wanted: %s" % count_names("%s at slice %d" % (gi.profile, gi.start) for gi in free))
     return found
+
+
+def _freedom(wanted: WantedInstance) -> Tuple[bool, int, bool]:
+    inner = wanted.compute_instances or ()
+    return (
+        wanted.start is None,
+        -sum(compute.start is not None for compute in inner),
+        wanted.compute_instances is None,
+    )
 
 
 def _match(

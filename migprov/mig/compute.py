@@ -12,6 +12,10 @@ from .profiles import Profile
 from .state import ComputeInstance
 from .wanted import WantedInstance
 
+# Compute slices that compute instances can have, by those of their GPU instance: what every product of the table has.
+# A GPU instance of another size (none is known) is left to the driver.
+_SIZES = {1: (1,), 2: (1, 2), 3: (1, 2, 3), 4: (1, 2, 4), 7: (1, 2, 3, 4, 7)}
+
 
 class Compute(NamedTuple):
     """A compute instance to be: compute slices and first slice, or None where the driver may choose."""
@@ -35,6 +39,14 @@ def wanted_computes(wanted: WantedInstance, profile: Profile, gpu: Optional[int]
     computes = []
     for item in wanted.compute_instances:
         slices = names.parse(item.profile).compute_slices or profile.slices
+        sizes = _SIZES.get(profile.slices, (slices,))
+        if slices not in sizes:
+            raise LayoutImpossible(
+                "a %s has no compute instances of %d slices, only of %s"
+                % (profile.name, slices, ", ".join(str(size) for size in sizes)),
+                gpu=gpu,
+                next="choose one of these sizes",
+            )
         computes.append(Compute(slices, item.start))
     if next(_placements(profile.slices, computes), None) is None:
         raise LayoutImpossible(

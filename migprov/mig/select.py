@@ -49,18 +49,13 @@ def wanted_gpus(gpus: Sequence[Gpu], entries: Sequence[Entry]) -> Dict[int, Want
                     gpu=gpu.index,
                     next="let one entry of the layout speak for each GPU",
                 )
-    if not wanted and not _only_skipped(gpus, entries):
+    if not wanted:
         raise UnknownGpu(
-            "the layout selects no GPU of this node, which has %s"
-            % (", ".join(sorted({"%s (%s)" % (gpu.name, gpu.device_id) for gpu in gpus})) or "none"),
-            next="check devices and device-filter against what info shows",
+            "the layout selects no GPU of this node that has MIG; the node has %s"
+            % (", ".join(sorted({"%s (%s)" % (gpu.name, gpu.device_id) for gpu in gpus})) or "no GPU"),
+            next="check devices and device-filter against what info shows, or leave this node out",
         )
     return wanted
-
-
-def _only_skipped(gpus: Sequence[Gpu], entries: Sequence[Entry]) -> bool:
-    """True where the filters do select GPUs, and all of these are without MIG."""
-    return any(_passes(gpu, entry) for entry in entries for gpu in chosen(gpus, entry.devices) if not gpu.mig_capable)
 
 
 def _source(entry: Entry) -> str:

@@ -1,12 +1,15 @@
 """Placement is exact: compared with brute force that shares nothing with it but the product table."""
 
+import json
 from functools import cache
+from importlib.resources import files
 from itertools import combinations_with_replacement, permutations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from migprov.mig.compute import _SIZES as SIZES
 from migprov.mig.errors import LayoutImpossible, UnknownProfile
 from migprov.mig.fit import Busy, fit
 from migprov.mig.wanted import WantedCompute, WantedInstance
@@ -181,6 +184,18 @@ def test_compute_instances_that_do_not_fit_are_refused():
     wanted = [WantedInstance("3g.40gb", None, (WantedCompute("2c.3g.40gb"),) * 2)]
     with pytest.raises(LayoutImpossible, match=r"2 \+ 2 slices do not fit into a 3g\.40gb"):
         fit(A100.card, (), IDLE, wanted)
+
+
+@pytest.mark.parametrize(("gi", "ci"), [("4g.40gb", "3c.4g.40gb"), ("7g.80gb", "6c.7g.80gb")])
+def test_compute_instances_of_a_size_that_does_not_exist_are_refused(gi, ci):
+    with pytest.raises(LayoutImpossible, match=f"a {gi} has no compute instances of"):
+        fit(A100.card, (), IDLE, [WantedInstance(gi, None, (WantedCompute(ci),))])
+
+
+def test_the_sizes_of_compute_instances_are_those_of_the_table():
+    rows = json.loads((files("migprov.mig") / "geometry.json").read_text())["products"]
+    for row in (profile for product in rows for profile in product["gi_profiles"]):
+        assert tuple(sorted(ci["slice_count"] for ci in row["ci_profiles"])) == SIZES[row["slice_count"]], row["name"]
 
 
 def test_two_of_a_profile_with_different_insides_each_keep_their_own():

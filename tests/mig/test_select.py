@@ -4,6 +4,7 @@ import pytest
 
 from migprov.mig.compare import differences
 from migprov.mig.errors import BadRequest, GpuLost, NotMigCapable, UnknownGpu
+from migprov.mig.plan import plan
 from migprov.mig.select import chosen, pci_address, wanted_gpus
 from migprov.mig.state import Gpu, Trouble
 from migprov.mig.wanted import Entry, WantedCompute, WantedGpu, WantedInstance, entries_from_json
@@ -35,8 +36,10 @@ def test_all_passes_over_a_gpu_without_mig():
     assert sorted(wanted_gpus(NODE, [Entry("all", False)])) == [0, 1, 2]
 
 
-def test_a_node_of_cards_without_mig_has_nothing_to_do():
-    assert wanted_gpus((t4(0),), [Entry("all", True, ONE)]) == {}
+def test_a_node_of_cards_without_mig_cannot_be_cut():
+    with pytest.raises(UnknownGpu, match=r"no GPU of this node that has MIG; the node has Tesla T4"):
+        wanted_gpus((t4(0),), [Entry("all", True, ONE)])
+    assert wanted_gpus((t4(0),), [Entry("all", False)]) == {0: WantedGpu(False)}
 
 
 def test_naming_a_gpu_without_mig_is_an_error():
@@ -50,7 +53,7 @@ def test_device_filter(text):
 
 
 def test_a_layout_that_selects_no_gpu_is_refused_with_what_there_is():
-    with pytest.raises(UnknownGpu, match=r"selects no GPU of this node, which has .*0x20B210DE"):
+    with pytest.raises(UnknownGpu, match=r"selects no GPU of this node that has MIG; the node has .*0x20B210DE"):
         wanted_gpus(NODE, [Entry("all", True, ONE, device_filter=("0x233010DE",))])
 
 
@@ -99,6 +102,18 @@ THREE = instance(CARD, "3g.40gb", 4, 2)
 def test_differences(now, wanted, expected):
     found = differences(state(now), {0: WantedGpu(True, wanted)})
     assert found == [f"GPU 0 (GPU-0): {text}" for text in expected]
+
+
+def test_a_particular_wish_is_served_before_one_that_anything_meets():
+    one = WantedCompute("1c.3g.40gb")
+    free = WantedInstance("3g.40gb", None, (one, one))
+    pinned = WantedInstance("3g.40gb", None, (one._replace(start=0), one._replace(start=1)))
+    node = gpu(
+        instances=(instance(CARD, "3g.40gb", 0, 1, [(0, 1), (1, 1)]), instance(CARD, "3g.40gb", 4, 2, [(0, 1), (2, 1)]))
+    )
+    for wanted in ((free, pinned), (pinned, free)):
+        assert plan(state(node), {0: WantedGpu(True, wanted)}) == []
+        assert differences(state(node), {0: WantedGpu(True, wanted)}) == []
 
 
 @pytest.mark.parametrize(
