@@ -27,7 +27,8 @@ def ordinary_user() -> Iterator[str | None]:
         return
     name = f"migprov{os.getpid()}"
     rule = Path(f"/etc/sudoers.d/{name}")
-    subprocess.run(["/usr/sbin/useradd", "--no-create-home", "--shell", "/bin/sh", name], check=True)
+    # "*": no password fits. Without it the account counts as locked, and sshd lets nobody in.
+    subprocess.run(["/usr/sbin/useradd", "--no-create-home", "--shell", "/bin/sh", "--password", "*", name], check=True)
     try:
         rule.touch(mode=0o440)
         rule.write_text(f"{name} ALL=(ALL) NOPASSWD: ALL\n")
@@ -47,7 +48,7 @@ def test_an_ordinary_user_becomes_root(
         refused = ansible.play([LAYOUT]).of("Layout")
         assert refused.result["error"]["code"] == "no_permission"
         assert "become: true" in refused.result["msg"]
-        assert node.sim.writes == 0
+        assert node.sim.write_count() == 0
     run = ansible.play([LAYOUT, INFO], become=True)
     assert run.result("Layout")["changed"]
     assert run.result("Info")["gpus"][1]["mig_current"]
@@ -65,7 +66,7 @@ def test_a_user_who_may_not_become_root(make_fleet: Callable[..., Fleet], before
     assert failed.status == "failed", run.output
     assert failed.result["error"]["code"] == "sudo_refused"
     assert "password" in failed.result["msg"]
-    assert fleet.nodes[0].sim.writes == 0
+    assert fleet.nodes[0].sim.write_count() == 0
 
 
 def test_a_sudo_that_wants_a_terminal_gets_the_request_as_a_file(fleet: Fleet, ansible: Ansible) -> None:
@@ -122,7 +123,7 @@ def test_this_machine(fleet: Fleet, tmp_path: Path) -> None:
     assert [gpu["uuid"] for gpu in run.result("Info")["gpus"]] == [
         gpu["uuid"] for gpu in run.result("Layout")["after"]["gpus"]
     ]
-    assert node.sim.writes > 0
+    assert node.sim.write_count() > 0
 
 
 def test_the_environment_of_the_task_reaches_the_program(fleet: Fleet, ansible: Ansible, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_check_mode_writes_nothing_and_names_the_steps_of_the_run(fleet: Fleet, 
     sim = fleet.nodes[0].sim
     planned = ansible.play([LAYOUT], "--check", "--diff").result("Layout")
     assert planned["changed"]
-    assert sim.writes == 0
+    assert sim.write_count() == 0
     assert [step["action"] for step in planned["steps"]] == [
         "set_mig_mode",
         *["create_gpu_instance", "create_compute_instance"] * 2,
@@ -42,14 +42,14 @@ def test_check_mode_writes_nothing_and_names_the_steps_of_the_run(fleet: Fleet, 
     assert done["diff"]["after"].count("3g.40gb") == 2
     assert (planned["diff"]["after_header"], done["diff"]["after_header"]) == ("GPUs as they would be", "GPUs after")
 
-    writes = sim.writes
+    writes = sim.write_count()
     assert writes > 0
     again = ansible.play([LAYOUT, VERIFY])
     assert (again.result("Layout")["changed"], again.result("Layout")["steps"]) == (False, [])
     assert again.result("Verify")["differences"] == []
     assert again.result("Verify")["verified"] == [1]
     assert "diff" not in again.result("Layout")
-    assert sim.writes == writes
+    assert sim.write_count() == writes
 
 
 def test_every_module_in_turn(fleet: Fleet, ansible: Ansible) -> None:
@@ -70,7 +70,7 @@ def test_every_module_in_turn(fleet: Fleet, ansible: Ansible) -> None:
     assert sorted(info["profiles"]) == ["0", "1", "2"]
     assert any("A100-SXM4-80GB" in line for line in info["summary"])
     assert [first.result(name)["changed"] for name in ("Driver", "Info", "No reset", "Mode off already")] == [False] * 4
-    assert sim.writes == 0
+    assert sim.write_count() == 0
 
     uuid = info["gpus"][2]["uuid"]
     instances = [{"profile": "3g.40gb", "start": 4}, {"profile": "2g.20gb", "compute_instances": ["1c.2g.20gb"] * 2}]
@@ -139,7 +139,7 @@ def test_a_busy_gpu_is_refused_with_its_holder(fleet: Fleet, ansible: Ansible) -
     assert str(holder.pid) in failed.result["msg"]
     assert "Next: " in failed.result["msg"]
     assert not failed.result["changed"]
-    assert sim.writes == 0
+    assert sim.write_count() == 0
 
 
 IMPOSSIBLE = {
@@ -156,7 +156,7 @@ def test_an_impossible_layout_is_refused_before_the_first_write(case: str, fleet
     failed = run.of("Layout")
     assert (failed.result["error"]["code"], failed.result["error"]["gpu"]) == (code, 2)
     assert next(iter(devices)) in failed.result["msg"]
-    assert fleet.nodes[0].sim.writes == 0
+    assert fleet.nodes[0].sim.write_count() == 0
 
 
 def test_a_layout_file_is_found_beside_the_inventory_and_in_the_current_folder(ansible: Ansible) -> None:
