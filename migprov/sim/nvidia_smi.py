@@ -158,9 +158,9 @@ def reset(nvml: Nvml, wanted: str) -> int:
         noun, those = ("device is", "this device") if busy == 1 else ("devices are", "these devices")
         print(
             f"\n{busy} {noun} currently being used by one or more other processes (e.g., Fabric Manager, "
-            "CUDA application, graphics application such as an X server, or a monitoring application such as another instance of "
-            f"nvidia-smi). Please first kill all processes using {those} and all compute applications running in the "
-            "system."
+            "CUDA application, graphics application such as an X server, or a monitoring application such as another "
+            f"instance of nvidia-smi). Please first kill all processes using {those} and all compute "
+            "applications running in the system."
         )
     return ENDS.get(failed[0][1], 255)
 
