@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..result import Result
 from . import output
 from .where import chosen, where_options
 from .work import work
@@ -25,14 +26,19 @@ def command(file: str, name: str, check: bool, diff: bool, as_json: bool, **wher
     cannot have, or a GPU that is in use where it must change, is refused before the first write.
     """
     from ..layouts import load
-    from . import text
 
     places = chosen(**where)
     layout = load(file).layout(name)
+
+    def show(results: list[Result]) -> None:
+        from . import text  # rich is for people only
+
+        output.show(text.changes(results, diff=diff))
+
     code = work(
         places,
         lambda node: node.layout(layout, check=check),
-        lambda results: output.show(text.changes(results, diff=diff)),
+        show,
         as_json=as_json,
         writes=not check,
     )

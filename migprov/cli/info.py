@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..result import Result
 from . import output
 from .where import chosen, where_options
 from .work import work
@@ -19,12 +20,16 @@ def command(as_json: bool, **where: Any) -> None:
 
     Never changes anything.
     """
-    from . import text
+
+    def show(results: list[Result]) -> None:
+        from . import text  # rich is for people only
+
+        output.show(text.info(results))
 
     code = work(
         chosen(**where),
         lambda node: node.info(),
-        lambda results: output.show(text.info(results)),
+        show,
         as_json=as_json,
         writes=False,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -25,7 +26,7 @@ def info(results: Sequence[Result]) -> Iterator[RenderableType]:
             yield _node_table(result.host, result.after or result.before or {})
         if result.failed:
             yield from _error(result)
-    yield from _summary(results, {})
+    yield from _summary(results, {"answered": sum(not result.failed for result in results)})
 
 
 def changes(results: Sequence[Result], *, diff: bool) -> Iterator[RenderableType]:
@@ -49,14 +50,7 @@ def verdicts(results: Sequence[Result]) -> Iterator[RenderableType]:
             yield from _error(result)
         else:
             yield Text.assemble((f"{result.host}: ", "bold"), ("as wanted", "green"))
-    yield from _summary(results, {})
-
-
-def errors(results: Sequence[Result]) -> Iterator[RenderableType]:
-    """Only what went wrong."""
-    for result in results:
-        if result.failed:
-            yield from _error(result)
+    yield from _summary(results, {"as wanted": sum(not result.failed for result in results)})
 
 
 def _headline(result: Result) -> Text:
@@ -95,7 +89,7 @@ def _diff(text: str) -> Iterator[Text]:
 
 
 def _summary(results: Sequence[Result], counts: Mapping[str, int]) -> Iterator[Text]:
-    """The last line, where there are several nodes."""
+    """The last line, where there are several nodes; `counts` are those that went well."""
     if len(results) < 2:
         return
     unreachable = sum(result.unreachable for result in results)
@@ -107,7 +101,7 @@ def _summary(results: Sequence[Result], counts: Mapping[str, int]) -> Iterator[T
 
 def _node_table(host: str, state: Mapping[str, Any]) -> Table:
     title = f"{host}, driver {state.get('driver_version') or 'unknown'}"
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="", pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD)
     table.add_column("GPU", justify="right")
     table.add_column("Product", overflow="fold")
     table.add_column("Memory", justify="right", no_wrap=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..result import Result
 from . import output
 from .where import chosen, where_options
 from .work import work
@@ -22,14 +23,19 @@ def command(file: str, name: str, as_json: bool, **where: Any) -> None:
     Exit code 0 only when every node is. Never changes anything.
     """
     from ..layouts import load
-    from . import text
 
     places = chosen(**where)
     layout = load(file).layout(name)
+
+    def show(results: list[Result]) -> None:
+        from . import text  # rich is for people only
+
+        output.show(text.verdicts(results))
+
     code = work(
         places,
         lambda node: node.verify(layout),
-        lambda results: output.show(text.verdicts(results)),
+        show,
         as_json=as_json,
         writes=False,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -33,7 +35,7 @@ def work(where: Where, task: Task, show: Show, *, as_json: bool, writes: bool) -
     targets = where.targets()
     tracker = _Tracker(len(targets))
     try:
-        with tracker.shown():
+        with tracker.shown(), _telling_on_ctrl_c(tracker):
             results = run(targets, task, forks=where.forks, on_event=tracker.tell, raise_on_error=False)
     except FleetInterrupted as stop:
         _report(list(stop.results.values()), show, as_json)
@@ -65,6 +67,24 @@ def _interrupted(names: list[str], finished: dict[str, Result], at_work: set[str
     if untouched:
         click.echo(f"Not begun, unchanged: {', '.join(untouched)}.", err=True)
     return exits.INTERRUPTED
+
+
+@contextlib.contextmanager
+def _telling_on_ctrl_c(tracker: _Tracker) -> Iterator[None]:
+    """Say at once that Ctrl-C was noticed: the nodes under way are waited for, which may take minutes."""
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        if tracker.at_work:
+            names = ", ".join(sorted(tracker.at_work))
+            click.echo(f"\nWaiting for what is under way: {names}. Press Ctrl-C again not to wait.", err=True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, tell)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Tracker:

@@ -104,8 +104,11 @@ def fault(folder: Path, gpu: str | None, driver: str | None, clear: bool, **opti
 @sim.command("reboot")
 @_node
 def reboot(folder: Path) -> None:
-    """Restart the machine: processes and instances go, Ampere keeps its MIG mode."""
-    _open(folder).reboot()
+    """Restart the machine: processes and instances go, Ampere keeps its MIG mode, and so does a node's address."""
+    from .nodes import node_at  # needs more than the driver does
+
+    node = node_at(folder)
+    (node or _open(folder)).reboot()
 
 
 @sim.command("counters")

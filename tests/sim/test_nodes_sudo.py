@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from migprov.sim.build import library
 from migprov.sim.nodes import Fleet, FleetNode, SimNodesRequestError, up
 from migprov.sim.nodes.processes import identify
 from migprov.sim.nodes.sudo import script
@@ -189,6 +191,9 @@ def test_nodes_of_an_ordinary_user() -> None:
             "PYTHONPATH": f"{ROOT}:{packages}",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+
+        # What is compiled already need not be compiled once more.
+        shutil.copytree(library().parent, Path(folder) / ".cache/migprov/sim" / library().parent.name)
 
         def as_user(*command: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(

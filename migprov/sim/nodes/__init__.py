@@ -7,7 +7,7 @@ with up("lab", nodes=3, gpus="3xA100-80GB") as fleet:
 from __future__ import annotations
 
 from migprov.sim.nodes.errors import SimNodesError, SimNodesRequestError, SshdMissingError
-from migprov.sim.nodes.fleet import Fleet, open_fleet, up
+from migprov.sim.nodes.fleet import Fleet, node_at, open_fleet, up
 from migprov.sim.nodes.node import FleetNode
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "SimNodesError",
     "SimNodesRequestError",
     "SshdMissingError",
+    "node_at",
     "open_fleet",
     "up",
 ]

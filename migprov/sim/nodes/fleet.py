@@ -156,6 +156,13 @@ def open_fleet(directory: str | os.PathLike[str]) -> Fleet | None:
     return fleet
 
 
+def node_at(directory: str | os.PathLike[str]) -> FleetNode | None:
+    """The node of a fleet whose folder this is, or `None` when it is none's."""
+    folder = Path(directory).absolute()
+    fleet = open_fleet(folder.parent.parent) if folder.parent.name == "nodes" else None
+    return next((node for node in fleet or () if node.directory == folder), None)
+
+
 def _describe(fleet: Fleet, name: str, port: int, kind: sudo.Kind, python: str) -> FleetNode:
     directory = fleet.directory / "nodes" / name
     return FleetNode(
