@@ -31,7 +31,7 @@ class Nvml:
         for number in range(17):
             with contextlib.suppress(pynvml.NVMLError_NotSupported):
                 info = pynvml.nvmlDeviceGetGpuInstanceProfileInfo(gpu, number)
-                found[info.name.decode().removeprefix("MIG ")] = info
+                found[info.name.removeprefix("MIG ")] = info
         return found
 
     def placements(self, gpu: Any, profile_id: int) -> list[tuple[int, int]]:
