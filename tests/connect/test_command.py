@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,12 +137,18 @@ def test_a_folder_of_another_user_is_refused(machine: Machine):
         machine.run()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user: takes root")
-def test_the_home_of_another_user_is_not_used(machine: Machine):
-    # As under a sudo without -H: root must not keep its program in a user's folder.
-    os.chown(machine.home, 12345, 12345)
-    machine.sh(install_command("0" * 64, 3), b"abc")
-    assert not list(machine.home.iterdir())
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="takes root and setpriv")
+def test_the_home_of_another_user_is_not_used():
+    # As under a sudo without -H: a program must not lie in a folder of somebody else, though it could.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        machine = Machine(Path(folder))
+        nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups /bin/sh -c "
+        command = nobody + shlex.quote(install_command(DIGEST, SIZE, python="/usr/bin/python3"))
+        done = machine.sh(command, program().data + REQUEST)
+        with pytest.raises(errors.CannotStore, match=r"/nonexistent/.cache"):
+            understand(done.returncode, done.stdout, done.stderr, host="gpu1")
+        assert not list(Path(folder).iterdir())
 
 
 def test_nothing_is_imported_from_the_current_folder(machine: Machine, tmp_path: Path):

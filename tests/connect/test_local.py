@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,24 @@ def test_no_answer_in_time_does_not_end_the_program(home: Path):
     finally:
         with suppress(OSError, ValueError):
             os.kill(int((home / "pid").read_text()), signal.SIGKILL)
+
+
+def test_ctrl_c_here_does_not_end_a_change_half_way(home: Path):
+    work = 'cat >/dev/null; echo >"$HOME/begun"; until [ -e "$HOME/go" ]; do sleep 0.02; done; echo >"$HOME/done"'
+    code = f"import migprov; migprov.local(python={script(home, work)!r}).info()"
+    caller = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL)
+    wait_for(home / "begun")
+    os.killpg(caller.pid, signal.SIGINT)  # as a terminal does it
+    assert caller.wait(60) != 0
+    (home / "go").touch()
+    wait_for(home / "done")
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} did not come"
+        time.sleep(0.01)
 
 
 def test_import_migprov_needs_no_paramiko():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -216,10 +218,29 @@ def listener() -> Iterator[Callable[[bytes], int]]:
 
 
 @pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n" * 200, b"\xff" * 3000])
-def test_a_port_that_does_not_speak_ssh(server, listener, greeting: bytes, capfd):
+def test_a_port_that_does_not_speak_ssh(server, listener, greeting: bytes) -> None:
     with pytest.raises(errors.Unreachable, match="no SSH session came about"):
         ask(server, port=listener(greeting), connect_timeout=0.5)
-    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_logged_on_the_callers_terminal(server, listener):
+    # In a process of its own: pytest's own handlers would hide it.
+    code = (
+        "import migprov\n"
+        "try:\n"
+        f"    migprov.connect('127.0.0.1', port={listener(b'junk' * 900)}, ssh_config='none', connect_timeout=0.5)\n"
+        "except migprov.Unreachable:\n"
+        "    pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_a_command_that_ends_before_it_has_read_everything(server):
+    # More than fits in flight, so sending fails; the exit status still tells.
+    connection = SshConnection(server.target())
+    assert connection.execute("exit 3", b"x" * 8_000_000, timeout=60).rc == 3
+    connection.close()
 
 
 def test_a_server_that_runs_no_commands(sshd):

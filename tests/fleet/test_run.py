@@ -110,15 +110,18 @@ def result(node: Any) -> Result:
 @pytest.mark.parametrize("forks", [1, 3, 50])
 def test_no_more_than_forks_at_once(forks: int):
     now, most, lock = 0, 0, threading.Lock()
-    full = threading.Barrier(min(forks, 10))
+    full, too_many = threading.Barrier(min(forks, 10)), threading.Event()
 
     def task(node: Any) -> Result:
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
+            if now > forks:
+                too_many.set()
         if int(node.name) < min(forks, 10):
             full.wait(60)  # the first ones are all in here at once, or this breaks
+            too_many.wait(0.2)
         with lock:
             now -= 1
         return result(node)
