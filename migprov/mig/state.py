@@ -30,7 +30,12 @@ class GpuInstance(NamedTuple):
 
 
 class Process(NamedTuple):
-    """A process on a GPU. ``memory_mib`` is None where the driver does not say; ``kind``: compute, graphics, mps."""
+    """A process on a GPU. ``memory_mib`` is None where the driver does not say.
+
+    ``kind``: ``compute``, ``graphics`` or ``mps`` as NVML lists it, ``open`` for one that merely has the device open.
+    ``start_ticks`` (since boot) and ``started`` (seconds since the epoch) are None for a process of a pid namespace
+    that cannot be seen. ``unit`` is its systemd unit, ``container`` its container's id.
+    """
 
     pid: int
     command: str
@@ -39,6 +44,17 @@ class Process(NamedTuple):
     gi_id: Optional[int]
     ci_id: Optional[int]
     kind: str
+    start_ticks: Optional[int] = None
+    started: Optional[float] = None
+    arguments: str = ""
+    unit: Optional[str] = None
+    container: Optional[str] = None
+
+    @property
+    def label(self) -> str:
+        """How messages name the process."""
+        place = self.unit or (self.container and "container %s" % self.container[:12])
+        return "process %d (%s, user %s%s)" % (self.pid, self.command, self.user, ", %s" % place if place else "")
 
 
 class Trouble(NamedTuple):

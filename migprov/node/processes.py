@@ -1,22 +1,118 @@
-"""What the kernel says of a process: its command and its user."""
+"""What the kernel says of processes. Everything is read from ``/proc``; what is gone or hidden reads as None."""
 
 from __future__ import annotations
 
 import os
 import pwd
-from typing import Tuple
+from typing import Dict, List, NamedTuple, Optional
+
+from .cgroup import place
+
+_LONGEST = 300
+_boot_time: List[float] = []
 
 
-def who(pid: int) -> Tuple[str, str]:
-    """(command, user) of a process; ``?`` where it is gone or not visible from this pid namespace."""
+class Identity(NamedTuple):
+    """Who a process is. ``start_ticks`` (clock ticks since boot) makes the pid unmistakable.
+
+    ``started`` is seconds since the epoch; ``state`` is the kernel's letter, ``Z`` for a zombie.
+    """
+
+    pid: int
+    start_ticks: int
+    started: float
+    state: str
+    command: str
+    arguments: str
+    user: str
+    unit: Optional[str]
+    container: Optional[str]
+
+
+def identity(pid: int) -> Optional[Identity]:
+    """Who has this pid now, or None when nobody visible from this pid namespace does."""
     root = "/proc/%d" % pid
+    stat = _text(root + "/stat")
+    if stat is None or ")" not in stat:
+        return None
+    command = stat[stat.index("(") + 1 : stat.rindex(")")]
+    fields = stat[stat.rindex(")") + 2 :].split()
+    ticks = int(fields[19])
     try:
-        with open(root + "/comm", encoding="utf-8", errors="replace") as file:
-            command = file.read().strip() or "?"
         uid = os.stat(root).st_uid
     except OSError:
-        return "?", "?"
+        return None
+    where = place(_text(root + "/cgroup") or "")
+    words = (_text(root + "/cmdline") or "").replace("\0", " ").strip()
+    return Identity(
+        pid,
+        ticks,
+        round(_booted() + ticks / float(os.sysconf("SC_CLK_TCK")), 2),
+        fields[0],
+        _printable(command),
+        _printable(words)[:_LONGEST],
+        user_name(uid),
+        where.unit,
+        where.container,
+    )
+
+
+def is_running(pid: int, start_ticks: int) -> bool:
+    """Whether that very process still runs: a zombie does not, nor does another that got its pid."""
+    now = identity(pid)
+    return now is not None and now.start_ticks == start_ticks and now.state not in "ZX"
+
+
+def open_files(prefix: str) -> Dict[int, List[str]]:
+    """The files below ``prefix`` that each process has open, by pid; processes without any are not in it."""
+    all_found: Dict[int, List[str]] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        folder = "/proc/%s/fd" % name
+        found = set()
+        try:
+            for descriptor in os.listdir(folder):
+                target = _link(folder + "/" + descriptor)
+                if target is not None and target.startswith(prefix):
+                    found.add(target[len(prefix) :])
+        except OSError:
+            continue
+        if found:
+            all_found[int(name)] = sorted(found)
+    return all_found
+
+
+def user_name(uid: int) -> str:
+    """The user's name, or the number where this machine has no name for it."""
     try:
-        return command, pwd.getpwuid(uid).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return command, str(uid)
+        return str(uid)
+
+
+def _booted() -> float:
+    if not _boot_time:
+        stat = _text("/proc/stat") or ""
+        lines = [line for line in stat.splitlines() if line.startswith("btime ")]
+        _boot_time.append(float(lines[0].split()[1]) if lines else 0.0)
+    return _boot_time[0]
+
+
+def _link(path: str) -> Optional[str]:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+def _text(path: str) -> Optional[str]:
+    try:
+        with open(path, "rb") as file:
+            return file.read(65536).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -7,10 +7,10 @@ from typing import Any, Dict, List, Optional, Tuple
 from ..mig import geometry, names
 from ..mig.errors import MigError
 from ..mig.profiles import Card, Profile
-from ..mig.state import ComputeInstance, Gpu, GpuInstance, Process, State, Trouble
+from ..mig.state import ComputeInstance, Gpu, GpuInstance, State, Trouble
+from .holders import Holders
 from .nvml import Nvml
 from .nvml_data import Ci, Gi, Identity
-from .processes import who
 
 
 def read(nvml: Nvml, processes: bool = True, cards: bool = False) -> State:
@@ -19,18 +19,21 @@ def read(nvml: Nvml, processes: bool = True, cards: bool = False) -> State:
     ``processes``: also who runs on each. ``cards``: also the profiles of each MIG-capable GPU; with MIG on they are
     read in any case, since the driver lists instances by profile.
     """
+    holders = Holders() if processes else None
     gpus: List[Gpu] = []
     known: Dict[int, Card] = {}
     for index in range(nvml.count()):
-        gpu, card = read_gpu(nvml, index, processes, cards)
+        gpu, card = read_gpu(nvml, index, holders, cards)
         gpus.append(gpu)
         if card is not None:
             known[index] = card
     return State(nvml.driver_version(), tuple(gpus), known)
 
 
-def read_gpu(nvml: Nvml, index: int, processes: bool = True, card: bool = False) -> Tuple[Gpu, Optional[Card]]:
-    """One GPU, and its profiles where they were read."""
+def read_gpu(
+    nvml: Nvml, index: int, holders: Optional[Holders] = None, card: bool = False
+) -> Tuple[Gpu, Optional[Card]]:
+    """One GPU, its processes if ``holders`` are given, and its profiles where they were read."""
     gpu = Gpu(index)
     found: Optional[Card] = None
     try:
@@ -46,8 +49,8 @@ def read_gpu(nvml: Nvml, index: int, processes: bool = True, card: bool = False)
                 found = read_card(nvml, gpu)
             if gpu.mig_current and found is not None:
                 gpu = gpu._replace(instances=_instances(nvml, gpu, found))
-        if processes:
-            gpu = gpu._replace(processes=_processes(nvml, gpu.uuid))
+        if holders is not None:
+            gpu = gpu._replace(processes=holders.of_gpu(gpu.minor, nvml.clients(gpu.uuid)))
     except MigError as error:
         if error.code == "no_permission":
             raise
@@ -104,12 +107,3 @@ def _instance(nvml: Nvml, gpu: Gpu, card: Card, gi: Gi, uuids: Dict[Tuple[int, i
 def _compute(ci: Ci, slices: int, name: str, uuid: Optional[str]) -> ComputeInstance:
     own = names.compute_instance_name(ci.size, slices, name)
     return ComputeInstance(ci.ci_id, own, ci.start, ci.size, ci.profile_id, uuid)
-
-
-def _processes(nvml: Nvml, uuid: str) -> Tuple[Process, ...]:
-    found: Dict[Tuple[int, Optional[int], Optional[int]], Process] = {}
-    for client in nvml.clients(uuid):
-        command, user = who(client.pid)
-        process = Process(client.pid, command, user, client.memory_mib, client.gi_id, client.ci_id, client.kind)
-        found.setdefault((client.pid, client.gi_id, client.ci_id), process)
-    return tuple(found.values())

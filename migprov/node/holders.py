@@ -1,0 +1,114 @@
+"""Who holds a GPU or an instance: NVML's lists and the open device files, merged.
+
+NVML lists only processes with a context; monitoring agents and others that merely have the device open, and so
+keep it from being reset, show in ``/proc/PID/fd`` alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ..mig.state import Process
+from . import processes
+from .nvml_data import Client
+
+_DEVICE = re.compile(r"nvidia([0-9]+)$")
+_CAP = re.compile(r"nvidia-caps/nvidia-cap([0-9]+)$")
+# Minors of the capability files (nv-caps.c of the open kernel modules): 3 + 135 N + 9 I for the GPU instance I of the
+# GPU with minor N, and C + 1 more for its compute instance C.
+_CAP_BASE, _CAP_GPU, _CAP_GI = 3, 135, 9
+
+
+class Opened(NamedTuple):
+    """What one process has open: minors of GPUs, and (minor, GPU instance, compute instance or None)."""
+
+    gpus: Set[int]
+    instances: Set[Tuple[int, int, Optional[int]]]
+
+
+def device_folder() -> str:
+    """The folder of the device files, ``/dev/``; simulated nodes have their own, named by ``MIGPROV_DEV``."""
+    return os.path.join(os.environ.get("MIGPROV_DEV", "/dev"), "")
+
+
+def opened(files: Sequence[str]) -> Opened:
+    """What the names of open device files (below the device folder) mean. Pure."""
+    found = Opened(set(), set())
+    for name in files:
+        device = _DEVICE.match(name)
+        cap = _CAP.match(name)
+        if device:
+            found.gpus.add(int(device.group(1)))
+        elif cap and int(cap.group(1)) >= _CAP_BASE:
+            gpu, rest = divmod(int(cap.group(1)) - _CAP_BASE, _CAP_GPU)
+            gi, ci = divmod(rest, _CAP_GI)
+            found.instances.add((gpu, gi, ci - 1 if ci else None))
+    return found
+
+
+class Holders:
+    """The open device files of all processes, looked up once, and NVML's lists merged into them."""
+
+    def __init__(self) -> None:
+        own = {os.getpid(), os.getppid()}
+        files = processes.open_files(device_folder())
+        self._opened = {pid: opened(names) for pid, names in files.items() if pid not in own}
+
+    def of_gpu(self, minor: Optional[int], clients: Sequence[Client]) -> Tuple[Process, ...]:
+        """Everybody on a GPU: those that NVML lists, then those that merely have it (kind ``open``)."""
+        found: Dict[Tuple[int, Optional[int], Optional[int]], Process] = {}
+        for client in clients:
+            found.setdefault((client.pid, client.gi_id, client.ci_id), _listed(client))
+        listed = {client.pid for client in clients}
+        for pid, files in sorted(self._opened.items()):
+            if pid in listed:
+                continue
+            inside = sorted((gi, -1 if ci is None else ci) for gpu, gi, ci in files.instances if gpu == minor)
+            if minor in files.gpus or inside:
+                gi_id, ci_id = inside[-1] if inside else (None, None)
+                process = _opener(pid, gi_id, None if ci_id == -1 else ci_id)
+                if process is not None:
+                    found.setdefault((pid, process.gi_id, process.ci_id), process)
+        return tuple(found.values())
+
+
+def _listed(client: Client) -> Process:
+    who = processes.identity(client.pid)
+    if who is None:
+        # a process of a pid namespace that cannot be seen from here: the driver still tells its memory
+        return Process(client.pid, "?", "?", client.memory_mib, client.gi_id, client.ci_id, client.kind)
+    return _process(who, client.memory_mib, client.gi_id, client.ci_id, client.kind)
+
+
+def _opener(pid: int, gi_id: Optional[int], ci_id: Optional[int]) -> Optional[Process]:
+    who = processes.identity(pid)
+    return None if who is None or who.state in "ZX" else _process(who, None, gi_id, ci_id, "open")
+
+
+def _process(
+    who: processes.Identity, memory_mib: Optional[int], gi_id: Optional[int], ci_id: Optional[int], kind: str
+) -> Process:
+    return Process(
+        pid=who.pid,
+        command=who.command,
+        user=who.user,
+        memory_mib=memory_mib,
+        gi_id=gi_id,
+        ci_id=ci_id,
+        kind=kind,
+        start_ticks=who.start_ticks,
+        started=who.started,
+        arguments=who.arguments,
+        unit=who.unit,
+        container=who.container,
+    )
+
+
+def modules() -> List[str]:
+    """Kernel modules that use the NVIDIA module, such as nvidia_drm: they can hold a card with no process at all."""
+    try:
+        return sorted(os.listdir("/sys/module/nvidia/holders"))
+    except OSError:
+        return []
