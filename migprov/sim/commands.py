@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def create(folder: Path, gpus: str, driver_version: str, driver: str, seed: str 
     """Make a simulated driver in FOLDER and print the environment that programs see it with."""
     node = SimNode.create(folder, gpus, driver_version, owner=owner, driver=driver, seed=seed)
     for name in ("LD_LIBRARY_PATH", "PATH"):
-        path = node.env({})[name]
-        click.echo(f"export {name}={path}${{{name}:+:${name}}}")
+        path = shlex.quote(node.env({})[name])
+        click.echo(f'export {name}={path}"${{{name}:+:${name}}}"')
 
 
 @sim.command("show")

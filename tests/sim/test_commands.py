@@ -1,0 +1,85 @@
+"""`migprov sim` but for up and down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from migprov.sim.commands import sim
+from migprov.sim.driver import SimNode
+from migprov.sim.errors import SimError
+
+
+def run(*arguments: str) -> str:
+    done = CliRunner().invoke(sim, [*arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def shown(folder: Path) -> Any:
+    return json.loads(run("show", "-n", str(folder), "--json"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Any:
+    run("create", str(tmp_path / "node"), "--gpus", "2xA100-80GB")
+    yield tmp_path / "node"
+    SimNode.open(tmp_path / "node").reboot()
+
+
+def test_create_prints_the_environment(tmp_path: Path) -> None:
+    exports = run("create", str(tmp_path / "my node"), "--gpus", "1xT4")
+    command = f"{exports}\nnvidia-smi -L"
+    done = subprocess.run(["sh", "-ec", command], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    assert done.stdout.startswith("GPU 0: Tesla T4"), done.stderr
+
+
+def test_hold_show_release(folder: Path) -> None:
+    pid = int(run("hold", "-n", str(folder), "1", "9830", "--command", "asr"))
+    assert [process["pid"] for process in shown(folder)["gpus"][1]["processes"]] == [pid]
+    assert f"process {pid}: compute, 9830 MiB" in run("show", "-n", str(folder))
+    run("release", "-n", str(folder), str(pid))
+    assert shown(folder)["gpus"][1]["processes"] == []
+
+
+def test_fault_and_reboot(folder: Path) -> None:
+    run("fault", "-n", str(folder), "1", "--lost")
+    run("fault", "-n", str(folder), "0", "--call", "nvmlDeviceSetMigMode", "--error", "IN_USE", "--times", "1")
+    assert [gpu["lost"] for gpu in shown(folder)["gpus"]] == [False, True]
+    assert shown(folder)["faults"][0]["error"] == 19
+    assert "lost" in run("show", "-n", str(folder))
+    run("reboot", "-n", str(folder))
+    assert [gpu["lost"] for gpu in shown(folder)["gpus"]] == [False, False]
+    run("fault", "-n", str(folder), "--clear", "--driver", "mismatch")
+    assert (shown(folder)["faults"], shown(folder)["driver"]) == ([], "mismatch")
+
+
+def test_counters_writes_latency(folder: Path) -> None:
+    subprocess.run([str(folder / "bin" / "nvidia-smi"), "--gpu-reset", "-i", "1"], check=True, capture_output=True)
+    counted = json.loads(run("counters", "-n", str(folder), "--json"))
+    assert counted["calls"]["migprovSimResetGpu"] == counted["writes"] == 1
+    assert "GPU 1  migprovSimResetGpu" in run("writes", "-n", str(folder))
+    run("counters", "-n", str(folder), "--reset")
+    assert json.loads(run("counters", "-n", str(folder), "--json")) == {"calls": {}, "writes": 0}
+    assert json.loads(run("writes", "-n", str(folder), "--json")) == []
+    run("latency", "-n", str(folder), "5", "--call", "nvmlDeviceGetName")
+
+
+def test_products() -> None:
+    assert "A100-80GB  (A100)" in run("products")
+    assert "B200-180GB  cannot be simulated" in run("products")
+    assert "T4" in json.loads(run("products", "--json"))["products"]
+
+
+def test_errors_are_of_the_request(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SimError, match="not a simulated node"):
+        run("show", "-n", str(tmp_path))
+    with pytest.raises(SimError, match="already is"):
+        run("create", str(folder))
+    assert CliRunner().invoke(sim, ["fault", "-n", str(folder)]).exit_code == 2
