@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from .plays import Ansible, Run
 if TYPE_CHECKING:
     from migprov.sim.nodes import Fleet
 
-LAYOUTS = Path(__file__).resolve().parents[2] / "inventories" / "lab" / "layouts" / "voice.yml"
+LAYOUTS = Path(__file__).resolve().parents[2] / "inventories" / "layouts" / "voice.yml"
 VOICE = ["-e", f"mig_layout_file={LAYOUTS}", "-e", "mig_layout_name=voice"]
 APPLY = "Bring the GPUs to the layout"
 DRIVER = "The driver is good enough"
@@ -126,3 +127,19 @@ def test_a_node_that_refuses_stops_the_roll(three: Fleet, before: Callable[[Flee
     assert str(holder.pid) in message
     assert writes(three)[1:] == [0, 0]
     assert run.of("Stop the roll").status == "failed"
+
+
+def test_the_lab_inventory_rolls_its_own_layout(three: Fleet, before: Callable[[Fleet], Ansible]) -> None:
+    """As it stands, but for the addresses: its hosts are the simulated nodes here."""
+    ansible = before(three)
+    lab = LAYOUTS.parents[1] / "lab"
+    listed = ansible.command("ansible-inventory", "-i", str(lab), "--list")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert json.loads(listed.stdout)["voice"]["hosts"] == [f"{name}.example.org" for name in NAMES]
+    group = (lab / "group_vars" / "voice.yml").read_text().replace("{{ inventory_dir }}/..", str(LAYOUTS.parents[1]))
+    beside = three.inventory.parent / "group_vars"
+    beside.mkdir()
+    (beside / "gpu_nodes.yml").write_text(group)
+    planned = ansible.playbook("migprov.gpu.rollout", "--check")
+    assert planned.rc == 0, planned.output
+    assert planned.hosts(APPLY) == NAMES
