@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import paramiko
-from paramiko.transport import ServiceRequestingTransport
 
 from ..errors import AuthFailed, Unreachable
 from .command import excerpt
@@ -31,14 +30,15 @@ def _with_standard_name(exchanges: Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
-class _Transport(ServiceRequestingTransport):
-    """paramiko's transport, which asks for the login service once and not anew for every key.
+class _Transport(paramiko.Transport):
+    """paramiko's transport, offering curve25519-sha256 by the name of RFC 8731 as well.
 
-    It also offers curve25519-sha256 by the name of RFC 8731: paramiko knows only the older name of the very
-    same exchange, and servers that allow just the standard one would turn it away.
+    paramiko knows only the older name of the very same exchange, and servers that allow just the standard
+    one would turn it away. (Not its ServiceRequestingTransport: that sleeps 0.1 s in each login, and for
+    ever when the server goes away just then.)
     """
 
-    _paramiko: ClassVar[Any] = ServiceRequestingTransport  # its type stubs leave these out
+    _paramiko: ClassVar[Any] = paramiko.Transport  # its type stubs leave these out
     _kex_info = _with_standard_name(_paramiko._kex_info)
     _preferred_kex = tuple(_with_standard_name(dict.fromkeys(_paramiko._preferred_kex)))
 
@@ -108,7 +108,9 @@ def _authenticate(transport: paramiko.Transport, endpoint: Endpoint, target: Tar
         except paramiko.BadAuthenticationType as error:
             allowed = ", ".join(error.allowed_types)
             raise _refused(f"it takes no keys, only {allowed}", endpoint, target, keys) from error
-        except paramiko.AuthenticationException:
+        except paramiko.AuthenticationException as error:
+            if "timeout" in str(error).lower():  # paramiko has no type of its own for it
+                raise _silent(endpoint, target) from error
             tried.append(label)
             if not transport.is_active():
                 break  # too many tries
@@ -121,6 +123,15 @@ def _authenticate(transport: paramiko.Transport, endpoint: Endpoint, target: Tar
         raise _refused(f"after the key it also wants {', '.join(left)}", endpoint, target, keys)
     what = f"none of these keys is accepted: {', '.join(tried)}" if tried else "there is no key to offer"
     raise _refused(what, endpoint, target, keys)
+
+
+def _silent(endpoint: Endpoint, target: Target) -> Unreachable:
+    return Unreachable(
+        f"{endpoint.host} port {endpoint.port} did not answer the login within {target.connect_timeout:g} s; "
+        "nothing was changed.",
+        host=target.name,
+        next="see why logins hang there (load, a directory service, PAM).",
+    )
 
 
 def _refused(what: str, endpoint: Endpoint, target: Target, keys: Keys) -> AuthFailed:

@@ -83,19 +83,21 @@ class Sshd:
 
     def stop(self) -> None:
         if self._process is not None:
-            self.drop_sessions()
+            below = descendants(self._process.pid)
             self._process.terminate()
             self._process.wait(20)
+            for pid in below:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process = None
 
     def drop_sessions(self) -> None:
         """End the servers of all sessions, so that their connections break."""
         assert self._process
-        for pid in children(self._process.pid):
-            for one in (pid, *children(pid)):
-                with suppress(FileNotFoundError, ProcessLookupError):
-                    if "sshd" in Path(f"/proc/{one}/comm").read_text():
-                        os.kill(one, signal.SIGKILL)
+        for pid in descendants(self._process.pid):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if "sshd" in Path(f"/proc/{pid}/comm").read_text():
+                    os.kill(pid, signal.SIGKILL)
 
     def commands(self) -> int:
         """How many commands were run over it: the round trips."""
@@ -132,11 +134,13 @@ class Sshd:
         return self.home / ".cache" / "migprov"
 
 
-def children(pid: int) -> list[int]:
-    """The child processes of `pid`."""
-    with suppress(FileNotFoundError):
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
+def descendants(pid: int) -> list[int]:
+    """The processes below `pid`."""
+    below = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            below += [int(word), *descendants(int(word))]
+    return below
 
 
 def keygen(path: Path, kind: str = "ed25519", passphrase: str = "") -> None:

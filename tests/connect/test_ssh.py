@@ -176,6 +176,14 @@ def test_an_encrypted_key(server, keygen, tmp_path, kind: str):
     assert asked == [str(path)]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="AuthorizedKeysCommand with a user takes root")
+def test_a_login_that_hangs(sshd, keygen, tmp_path):
+    server = sshd(more=["AuthorizedKeysCommand /usr/bin/sleep 600", "AuthorizedKeysCommandUser root"])
+    keygen(tmp_path / "mine")
+    with pytest.raises(errors.Unreachable, match="did not answer the login within 3 s"):
+        ask(server, connect_timeout=3, key_files=(str(tmp_path / "mine"),))
+
+
 # --- the way there --------------------------------------------------------------------------------------
 
 
