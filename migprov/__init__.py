@@ -3,7 +3,8 @@
     import migprov
 
     with migprov.connect("gpu1", become=True) as node:
-        result = node.layout(entries, check=True)
+        layout = migprov.layouts.load("layouts.yml").layout("speech")
+        result = node.layout(layout, check=True)
 
 Names are loaded when they are first used, so that `import migprov` is quick and needs no paramiko.
 `migprov.connect` is the package of that name, and it can be called: see `migprov/connect/__init__.py`.
@@ -15,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import layouts
     from .connect.node import Node, connect, local
     from .connect.target import Target
     from .errors import (
@@ -72,6 +74,7 @@ __all__ = [
     "UnsafeFolder",
     "__version__",
     "connect",
+    "layouts",
     "local",
     "run",
 ]
@@ -86,8 +89,8 @@ _ELSEWHERE = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "connect":
-        return importlib.import_module(".connect", __name__)
+    if name in ("connect", "layouts"):
+        return importlib.import_module(f".{name}", __name__)
     if name in __all__:
         return getattr(importlib.import_module(_ELSEWHERE.get(name, ".errors"), __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
