@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -33,15 +34,14 @@ def work(where: Where, task: Task, show: Show, *, as_json: bool, writes: bool) -
     from ..fleet.run import run
 
     targets = where.targets()
+    names = [target.name for target in targets]
     tracker = _Tracker(len(targets))
     try:
-        with tracker.shown(), _telling_on_ctrl_c(tracker):
+        with tracker.shown(), _on_ctrl_c(names, tracker, writes):
             results = run(targets, task, forks=where.forks, on_event=tracker.tell, raise_on_error=False)
     except FleetInterrupted as stop:
         _report(list(stop.results.values()), show, as_json)
-        return _interrupted([t.name for t in targets], stop.results, tracker.at_work, writes)
-    except KeyboardInterrupt:
-        return _interrupted([t.name for t in targets], tracker.finished, tracker.at_work, writes)
+        return _interrupted(names, stop.results, tracker.at_work, writes)
     _report(list(results.values()), show, as_json)
     return exits.of_results(results.values())
 
@@ -70,17 +70,28 @@ def _interrupted(names: list[str], finished: dict[str, Result], at_work: set[str
 
 
 @contextlib.contextmanager
-def _telling_on_ctrl_c(tracker: _Tracker) -> Iterator[None]:
-    """Say at once that Ctrl-C was noticed: the nodes under way are waited for, which may take minutes."""
+def _on_ctrl_c(names: list[str], tracker: _Tracker, writes: bool) -> Iterator[None]:
+    """Say at once that Ctrl-C was noticed: the nodes under way are waited for, which may take minutes.
 
-    def tell(number: int, frame: FrameType | None) -> None:
+    A second Ctrl-C leaves at once, from wherever the program is.
+    """
+    presses = 0
+
+    def pressed(number: int, frame: FrameType | None) -> None:
+        nonlocal presses
+        presses += 1
+        if presses > 1:
+            tracker.close()
+            sys.stdout.flush()
+            code = _interrupted(names, tracker.finished, tracker.at_work, writes)
+            sys.stderr.flush()
+            os._exit(code)
         if tracker.at_work:
-            names = ", ".join(sorted(tracker.at_work))
-            click.echo(f"\nWaiting for what is under way: {names}. Press Ctrl-C again not to wait.", err=True)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+            at_work = ", ".join(sorted(tracker.at_work))
+            click.echo(f"\nWaiting for what is under way: {at_work}. Press Ctrl-C again not to wait.", err=True)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, tell)
+    before = signal.signal(signal.SIGINT, pressed)
     try:
         yield
     finally:
@@ -95,6 +106,7 @@ class _Tracker:
         self.at_work: set[str] = set()
         self.finished: dict[str, Result] = {}
         self._advance: Callable[[], None] = lambda: None
+        self.close: Callable[[], None] = lambda: None  # gives the terminal back
 
     def tell(self, event: Event) -> None:
         from ..fleet.events import Finished
@@ -116,6 +128,7 @@ class _Tracker:
 
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            self.close = progress.stop
             bar = progress.add_task("", total=self.total)
             self._advance = lambda: progress.update(bar, completed=len(self.finished), description=self._in_words())
             yield

@@ -273,6 +273,10 @@ def test_sim_reboot_ends_sessions_and_keeps_the_address(migprov: Migprov, fleet:
     (line,) = migprov("info", "-i", fleet.inventory, "--json").lines
     assert [gpu["mig_current"] for gpu in line["after"]["gpus"]] == [False, True, True]
     assert [gpu["instances"] for gpu in line["after"]["gpus"]] == [[], [], []]
+    server = node.server  # that which the other process started
+    assert server is not None
+    fleet.down()
+    assert not server.running
 
 
 def test_sim_up_and_down(migprov: Migprov, tmp_path: Path) -> None:

@@ -128,16 +128,21 @@ def test_sftp_works(three: Fleet, tmp_path: Path) -> None:
     assert (node.home / "sent-by-scp").read_text() == "text"
 
 
-def left_behind(node: FleetNode) -> int:
-    """Start a process on the node that outlives its session; returns its pid."""
-    return int(answer(node, "setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $!"))
+def left_behind(node: FleetNode) -> Process:
+    """Start a process on the node that outlives its session."""
+    pid = int(answer(node, "setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $!"))
+    while True:  # until it is what it shall be, not the shell that became it
+        process = identify(pid)
+        assert process is not None
+        if process.exe is not None and "sleep" in process.exe:
+            return process
 
 
 def test_down_ends_just_its_own(make_fleet: Up) -> None:
     one, other = make_fleet(nodes=2, gpus="1xT4"), make_fleet(gpus="1xT4")
     bystander = subprocess.Popen(["sleep", "1000"])
     try:
-        daemons = [identify(left_behind(node)) for node in one]
+        daemons: list[Process | None] = [left_behind(node) for node in one]
         daemons.append(identify(one.nodes[0].sim.hold(0, 100)))
         session = subprocess.Popen(
             ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={one.known_hosts}",
@@ -212,6 +217,20 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "fleet").exists()
 
 
+def test_a_start_that_is_broken_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Process | None] = []
+
+    def broken_off(directory: Path, port: int, server: subprocess.Popen[bytes], deadline: float) -> bool:
+        started.append(identify(server.pid))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sshd_module, "wait", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        up(tmp_path / "fleet", nodes=2, gpus="1xT4")
+    assert [process is not None and identify(process.pid) for process in started] == [None]
+    assert not (tmp_path / "fleet").exists()
+
+
 def test_a_folder_in_use_is_refused(make_fleet: Up, tmp_path: Path) -> None:
     fleet = make_fleet(gpus="1xT4")
     with pytest.raises(SimNodesRequestError, match=r"run in .* already"):
@@ -236,9 +255,8 @@ def test_a_folder_whose_nodes_died_is_used_again(make_fleet: Up) -> None:
 def test_a_reboot_ends_what_runs_and_keeps_port_and_key(make_fleet: Up) -> None:
     fleet = make_fleet(gpus="1xT4")
     node = fleet.nodes[0]
-    daemon, before = identify(left_behind(node)), node.server
+    daemon, before = left_behind(node), node.server
     node.reboot()
-    assert daemon is not None
     assert not daemon.running
     assert node.running
     assert node.server != before

@@ -22,7 +22,7 @@ from migprov.sim.nodes.processes import identify
 from migprov.sim.nodes.sudo import script
 
 ROOT = Path(__file__).resolve().parents[2]
-USER = "migprov-test-user"
+USER = f"migprov-{os.getpid()}"  # runs beside others
 Up = Callable[..., Fleet]
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to run nodes for another user")
@@ -50,7 +50,8 @@ def ordinary_user(*, sudo: bool) -> Iterator[str]:
         yield USER
     finally:
         rights.unlink(missing_ok=True)
-        subprocess.run(["userdel", USER], check=True, capture_output=True)
+        # Its nodes may be ending still.
+        subprocess.run(["userdel", "--force", USER], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")

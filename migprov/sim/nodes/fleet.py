@@ -151,7 +151,6 @@ def open_fleet(directory: str | os.PathLike[str]) -> Fleet | None:
     for each in known.nodes:
         node = _describe(fleet, each.name, each.port, cast(sudo.Kind, each.sudo), "auto")
         node.interpreter = each.interpreter
-        node.server = record.read_server(node.directory)
         fleet.nodes.append(node)
     return fleet
 

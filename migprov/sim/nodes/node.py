@@ -23,7 +23,6 @@ STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # In the environment of whatever runs on a node, so that ending the node finds it, daemons included.
 MARK = "MIGPROV_SIM_SESSION"
 START_SECONDS = 60.0
-_SWEEPS = 5
 
 
 @dataclass
@@ -31,7 +30,7 @@ class FleetNode:
     """A simulated node of a fleet.
 
     `directory` holds all of it: `home`, `root` (root's home), `bin` (first on PATH), `driver`, the server's
-    files. `user` logs in with the private key file `key`; `server` is its sshd, `None` while it is down.
+    files. `user` logs in with the private key file `key`.
     """
 
     name: str
@@ -44,7 +43,6 @@ class FleetNode:
     interpreter: str
     sudo: sudo.Kind = "real"
     host: str = sshd.ADDRESS
-    server: Process | None = None
     _child: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
@@ -68,9 +66,14 @@ class FleetNode:
         return (self.directory / "host_key.pub").read_text().strip()
 
     @property
+    def server(self) -> Process | None:
+        """Its SSH server, `None` while it is down. Read anew each time: another process may have rebooted it."""
+        return record.read_server(self.directory)
+
+    @property
     def running(self) -> bool:
         """Whether its SSH server runs."""
-        return self.server is not None and self.server.running
+        return self.server is not None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -128,7 +131,6 @@ class FleetNode:
     def launch(self) -> None:
         """Start its server, without waiting for it."""
         self._child = sshd.start(self.directory)
-        self.server = processes.identify(self._child.pid)
 
     def wait(self, deadline: float | None = None) -> bool:
         """Wait until it answers; False when another process has taken its port (see `sshd.wait`)."""
@@ -136,10 +138,9 @@ class FleetNode:
             raise SimNodesError(f"{self.name} was not started here.")
         deadline = time.monotonic() + START_SECONDS if deadline is None else deadline
         answers = sshd.wait(self.directory, self.port, self._child, deadline)
-        # Between fork and exec the program was still ours.
-        self.server = processes.identify(self._child.pid)
-        if self.server is not None:
-            record.write_server(self.directory, self.server)
+        # Not before it answers: between fork and exec the program was still ours.
+        if (server := processes.identify(self._child.pid)) is not None:
+            record.write_server(self.directory, server)
         return answers
 
     def start(self) -> None:
@@ -159,11 +160,15 @@ class FleetNode:
         """Its server and whatever runs on it, sessions and what they left behind included."""
         return running_on([self])
 
+    def servers(self) -> list[Process]:
+        """Its server, also one that was started here and does not answer yet."""
+        own = processes.identify(self._child.pid) if self._child is not None else None
+        return [server for server in (self.server, own) if server is not None]
+
     def forget_server(self) -> None:
         """Take note that its server has ended."""
         if self._child is not None and self._child.poll() is not None:
             self._child = None
-        self.server = None
 
     def holders(self) -> list[Process]:
         """The processes that hold its GPUs, also those that were started from outside."""
@@ -191,7 +196,7 @@ class FleetNode:
 
 def running_on(nodes: Collection[FleetNode]) -> list[Process]:
     """The servers of these nodes and whatever runs on them."""
-    servers = [node.server for node in nodes if node.server is not None and node.server.running]
+    servers = [server for node in nodes for server in node.servers()]
     # What a session left behind has another parent by now: the mark tells.
     marked = processes.marked(f"{MARK}={node.mark}" for node in nodes)
     rest = [*marked, *(holder for node in nodes for holder in node.holders())]
@@ -200,13 +205,7 @@ def running_on(nodes: Collection[FleetNode]) -> list[Process]:
 
 def stop(nodes: Collection[FleetNode]) -> list[Process]:
     """End these nodes and everything that runs on them, at once. Returns what could not be ended."""
-    left: list[Process] = []
-    for _ in range(_SWEEPS):
-        found = running_on(nodes)
-        if not found:
-            break
-        # What was started between looking and ending is found the next time.
-        left = processes.end(found)
+    left = processes.end(lambda: running_on(nodes))
     for node in nodes:
         node.forget_server()
     return left

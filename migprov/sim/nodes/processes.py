@@ -7,11 +7,12 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+_GONE = -1
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Process:
     pid: int
     start: int
     exe: str | None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What stays the same when it runs another program."""
+        return self.pid, self.start
 
     @property
     def running(self) -> bool:
@@ -90,26 +96,46 @@ def marked(marks: Iterable[str]) -> list[Process]:
     return found
 
 
-def end(processes: Iterable[Process], grace: float = 5.0) -> list[Process]:
-    """End processes: SIGTERM, up to `grace` seconds, SIGKILL. Returns those that run on nevertheless."""
+def end(find: Callable[[], Iterable[Process]], seconds: float = 10.0) -> list[Process]:
+    """End all that `find` names, as a power cut does. Returns what still runs after `seconds`.
+
+    First everything is stopped, until `find` names nothing new: what is stopped starts nothing that would be
+    missed. Then it is killed.
+    """
     with contextlib.ExitStack() as stack:
-        handles: dict[int, Process] = {}
-        for process in dict.fromkeys(processes):
-            with contextlib.suppress(ProcessLookupError):
-                handle = os.pidfd_open(process.pid)
-                stack.callback(os.close, handle)
-                # The handle keeps meaning one process, so what is checked now is what is signalled later.
-                if process.running:
-                    handles[handle] = process
-        for signum in (signal.SIGTERM, signal.SIGKILL):
-            for handle in handles:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    signal.pidfd_send_signal(handle, signum)
-            handles = _wait(handles, grace)
-        return list(handles.values())
+        handles: dict[tuple[int, int], int] = {}
+        found: dict[int, Process] = {}
+        while new := [each for each in find() if each.key not in handles]:
+            for process in new:
+                handles[process.key] = handle = _open(process)
+                if handle != _GONE:
+                    stack.callback(os.close, handle)
+                    found[handle] = process
+                    _signal(handle, signal.SIGSTOP)
+        for handle in found:
+            _signal(handle, signal.SIGKILL)
+        return _wait(found, seconds)
 
 
-def _wait(handles: dict[int, Process], seconds: float) -> dict[int, Process]:
+def _open(process: Process) -> int:
+    """A handle that means this very process for as long as it is open, or _GONE."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return _GONE
+    now = identify(process.pid)
+    if now is not None and now.key == process.key:
+        return handle
+    os.close(handle)
+    return _GONE
+
+
+def _signal(handle: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        signal.pidfd_send_signal(handle, number)
+
+
+def _wait(handles: dict[int, Process], seconds: float) -> list[Process]:
     """Wait until all have ended or the time is up; returns those that have not."""
     left = dict(handles)
     poll = select.poll()
@@ -120,4 +146,4 @@ def _wait(handles: dict[int, Process], seconds: float) -> dict[int, Process]:
         for handle, _ in poll.poll(rest * 1000):
             poll.unregister(handle)
             del left[handle]
-    return left
+    return list(left.values())
