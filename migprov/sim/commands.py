@@ -36,9 +36,9 @@ def sim() -> None:
 def create(folder: Path, gpus: str, driver_version: str, driver: str, seed: str | None, owner: int | None) -> None:
     """Make a simulated driver in FOLDER and print the environment that programs see it with."""
     node = SimNode.create(folder, gpus, driver_version, owner=owner, driver=driver, seed=seed)
-    for name in ("LD_LIBRARY_PATH", "PATH"):
-        path = shlex.quote(node.env({})[name])
-        click.echo(f'export {name}={path}"${{{name}:+:${name}}}"')
+    for name, path in node.env({}).items():
+        rest = f'"${{{name}:+:${name}}}"' if name.endswith("PATH") else ""
+        click.echo(f"export {name}={shlex.quote(path)}{rest}")
 
 
 @sim.command("show")

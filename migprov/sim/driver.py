@@ -19,6 +19,7 @@ from .holders import Holder
 __all__ = ["Holder", "SimNode", "library", "product_names"]
 
 DRIVER_VERSION = "580.159.04"
+_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-caps/nvidia-cap1", "nvidia-caps/nvidia-cap2")
 CONDITIONS = (*state.DRIVER_CONDITIONS, "missing")
 
 library = build.library
@@ -70,9 +71,9 @@ class SimNode:
             rotated=rotated,
         )
         build.library()
-        for name in ("bin", "lib", "dev"):
+        for name in ("bin", "lib", "dev/nvidia-caps"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        for device in ["nvidiactl", *(f"nvidia{index}" for index in range(len(found)))]:
+        for device in [*_DEVICES, *(f"nvidia{index}" for index in range(len(found)))]:
             (folder / "dev" / device).touch()
         records.create(node._state)
         state.write_new(node._state, fresh)
@@ -93,11 +94,15 @@ class SimNode:
         return self.directory / "state"
 
     def env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """`LD_LIBRARY_PATH` and `PATH` of a process on this node, before what `base` has (None: this process's)."""
+        """The environment of a process on this node: what to add to `base` (None: this process's).
+
+        `LD_LIBRARY_PATH` and `PATH` begin with the node's; `MIGPROV_DEV` is its stand-in for /dev.
+        """
         outer = os.environ if base is None else base
         return {
             "LD_LIBRARY_PATH": _before(self.directory / "lib", outer.get("LD_LIBRARY_PATH")),
             "PATH": _before(self.directory / "bin", outer.get("PATH")),
+            "MIGPROV_DEV": str((self.directory / "dev").resolve()),
         }
 
     def set_driver(self, condition: str) -> None:

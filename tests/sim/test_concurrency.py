@@ -5,18 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import select
 import signal
 from collections.abc import Callable
 from typing import Any
 
 import pynvml
-import pytest
 
 from migprov.sim.driver import SimNode
 
 from .conftest import on_node
 
-ROUNDS = 150
+ROUNDS = 400
+WAIT_S = 0.3  # how long a call that should wait for the lock is watched; a slow machine cannot make it fail
 
 
 def churn(node: SimNode, seed: int, rounds: int | None = ROUNDS) -> None:
@@ -74,9 +75,23 @@ def test_processes_at_once(make_node: Callable[..., SimNode]) -> None:
     assert node.write_count() == len(node.writes())
 
 
+def counting_child(done: int) -> int:
+    """A process that makes one call and then says so."""
+
+    def work() -> None:
+        pynvml.nvmlDeviceGetCount()
+        os.write(done, b"x")
+
+    return in_child(work)
+
+
+def said(pipe: int) -> bool:
+    return bool(select.select([pipe], [], [], WAIT_S)[0])
+
+
 def test_a_process_that_dies_with_the_lock(make_node: Callable[..., SimNode]) -> None:
     node = make_node("1xA100-80GB")
-    ready, tell = os.pipe()
+    (ready, tell), (counted, done) = os.pipe(), os.pipe()
 
     def hold_the_lock() -> None:
         fd = os.open(node.directory / "state", os.O_RDWR)
@@ -84,16 +99,33 @@ def test_a_process_that_dies_with_the_lock(make_node: Callable[..., SimNode]) ->
         os.write(tell, b"x")
         signal.pause()
 
-    child = in_child(hold_the_lock)
-    try:
-        assert os.read(ready, 1) == b"x"
-        with open(node.directory / "state", "rb") as mine, pytest.raises(BlockingIOError):
-            fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    with on_node(node) as nvml:
-        nvml.create(nvml.cut(), "3g.40gb")
+    with on_node(node):
+        owner = in_child(hold_the_lock)
+        try:
+            assert os.read(ready, 1) == b"x"
+            waiting = counting_child(done)
+            assert not said(counted)
+        finally:
+            os.kill(owner, signal.SIGKILL)
+            os.waitpid(owner, 0)
+        assert os.read(counted, 1) == b"x"
+        assert os.waitpid(waiting, 0)[1] == 0
+
+
+def test_a_forked_process_locks_for_itself(make_node: Callable[..., SimNode]) -> None:
+    """A lock is shared with what is forked, so the library must not use the one that it inherits."""
+    counted, done = os.pipe()
+    with on_node(make_node("1xA100-80GB")) as nvml:
+        path = os.path.realpath(nvml.node.directory / "state")
+        [own] = [int(fd) for fd in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{fd}") == path]
+        fcntl.flock(own, fcntl.LOCK_EX)  # with the library's own descriptor
+        waiting = counting_child(done)
+        try:
+            assert not said(counted)
+        finally:
+            fcntl.flock(own, fcntl.LOCK_UN)
+        assert os.read(counted, 1) == b"x"
+        assert os.waitpid(waiting, 0)[1] == 0
 
 
 def test_killed_anywhere_it_leaves_a_sound_state(make_node: Callable[..., SimNode]) -> None:

@@ -15,6 +15,8 @@ from migprov.sim import state
 from migprov.sim.driver import Holder, SimNode
 from migprov.sim.errors import HoldRefused, SimError
 
+from .conftest import on_node
+
 MIB = 1 << 20
 LISTS = {
     "compute": pynvml.nvmlDeviceGetComputeRunningProcesses,
@@ -115,11 +117,27 @@ def test_too_small_an_array(sim: Callable[..., Any], loaded: Any) -> None:
         assert count.value == 3 and room.raw[2 * size :] == b"\xee" * size
 
 
-def test_it_opens_the_device_files(make_node: Callable[..., SimNode]) -> None:
+def device_files(node: SimNode, pid: int) -> set[str]:
+    """What of the node's /dev a process has open."""
+    folder = node.env()["MIGPROV_DEV"] + "/"
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link.removeprefix(folder) for link in links if link.startswith(folder)}
+
+
+def test_a_monitor_has_only_the_device_open(make_node: Callable[..., SimNode]) -> None:
     node = make_node("2xA100-80GB")
-    holder = node.hold(1, kind="monitor")
-    opened = set()
-    for link in Path(f"/proc/{holder}/fd").iterdir():
-        opened.add(os.readlink(link))
-    assert str(node.directory / "dev" / "nvidia1") in opened
-    assert str(node.directory / "dev" / "nvidia0") not in opened
+    assert device_files(node, node.hold(1, kind="monitor")) == {"nvidiactl", "nvidia1"}
+
+
+def test_a_context_has_more_open(make_node: Callable[..., SimNode]) -> None:
+    node = make_node("1xA100-80GB")
+    common = {"nvidiactl", "nvidia0", "nvidia-uvm", "nvidia-caps/nvidia-cap1", "nvidia-caps/nvidia-cap2"}
+    holder = node.hold(0, 10)
+    assert device_files(node, holder) == common
+    node.release(holder)
+    with on_node(node) as nvml:
+        gpu = nvml.cut()
+        pynvml.nvmlGpuInstanceCreateComputeInstance(nvml.create(gpu, "3g.40gb", 0), 2)
+        uuid = pynvml.nvmlDeviceGetUUID(nvml.mig_devices(gpu)[0])
+    # GPU instance 2 and its compute instance 0 of GPU 0 have the minors 21 and 22 on real machines.
+    assert device_files(node, node.hold(uuid, 10)) == common | {"nvidia-caps/nvidia-cap21", "nvidia-caps/nvidia-cap22"}

@@ -27,25 +27,37 @@ static int refuse(const char *reason)
     return 1;
 }
 
-static int open_device(const char *folder, const char *name)
+static void open_device(const char *state_path, const char *name, int flags)
 {
     char path[4200];
-    snprintf(path, sizeof path, "%s/dev/%s", folder, name);
-    return open(path, O_RDWR);
+    const char *slash = strrchr(state_path, '/');
+    int folder = slash ? (int)(slash - state_path) : 0;
+    snprintf(path, sizeof path, "%.*s/dev/%s", folder, state_path, name);
+    if (open(path, flags, 0444) < 0)
+        perror(path);
 }
 
-/* As the driver's own clients do: the control device and the GPU's. */
-static void open_devices(const char *state_path, unsigned minor)
+/* What a client of the driver has open, recorded of a CUDA process; on an instance also the capability files of its
+ * GPU and compute instance, by the minors of NVIDIA's open kernel modules. It keeps them to its end. */
+static void open_devices(const char *state_path, const Target *target, unsigned kind)
 {
-    char folder[4096], name[32];
-    snprintf(folder, sizeof folder, "%s", state_path);
-    char *slash = strrchr(folder, '/');
-    if (!slash)
-        return;
-    *slash = '\0';
+    unsigned minor = target->gpu->minor;
+    char name[64];
+    open_device(state_path, "nvidiactl", O_RDWR);
     snprintf(name, sizeof name, "nvidia%u", minor);
-    open_device(folder, "nvidiactl");
-    open_device(folder, name);
+    open_device(state_path, name, O_RDWR);
+    if (kind == KIND_MONITOR)
+        return;
+    open_device(state_path, "nvidia-uvm", O_RDWR);
+    open_device(state_path, "nvidia-caps/nvidia-cap1", O_RDONLY);
+    open_device(state_path, "nvidia-caps/nvidia-cap2", O_RDONLY);
+    if (!target->ci)
+        return;
+    unsigned gi_cap = 3 + 135 * minor + 9 * target->gi->id;
+    snprintf(name, sizeof name, "nvidia-caps/nvidia-cap%u", gi_cap);
+    open_device(state_path, name, O_RDONLY | O_CREAT);
+    snprintf(name, sizeof name, "nvidia-caps/nvidia-cap%u", gi_cap + 1 + target->ci->id);
+    open_device(state_path, name, O_RDONLY | O_CREAT);
 }
 
 /* NULL, or why this process may not have what it wants. */
@@ -79,12 +91,10 @@ static const char *find_target(State *state, unsigned kind, uint64_t bytes, Targ
     return NULL;
 }
 
-static const char *enter_process(State *state, unsigned *minor)
+static const char *enter_process(State *state, unsigned kind, Target *target)
 {
-    unsigned kind = (unsigned)atoi(setting("MIGPROV_HOLD_KIND"));
     uint64_t bytes = strtoull(setting("MIGPROV_HOLD_BYTES"), NULL, 10);
-    Target target;
-    const char *reason = find_target(state, kind, bytes, &target);
+    const char *reason = find_target(state, kind, bytes, target);
     if (reason)
         return reason;
     for (int i = 0; i < MAX_PROCESSES; i++) {
@@ -94,12 +104,11 @@ static const char *enter_process(State *state, unsigned *minor)
         process->pid = (uint32_t)getpid();
         process->start_time = process_start_time((unsigned)getpid());
         process->memory_bytes = bytes;
-        process->gpu = (uint32_t)target.index;
+        process->gpu = (uint32_t)target->index;
         process->kind = kind;
-        process->gi_id = target.ci ? target.gi->id : NVML_NO_INSTANCE;
-        process->ci_id = target.ci ? target.ci->id : NVML_NO_INSTANCE;
+        process->gi_id = target->ci ? target->gi->id : NVML_NO_INSTANCE;
+        process->ci_id = target->ci ? target->ci->id : NVML_NO_INSTANCE;
         __atomic_store_n(&process->used, 1, __ATOMIC_RELEASE);
-        *minor = target.gpu->minor;
         return NULL;
     }
     return "the node's process table is full";
@@ -108,7 +117,8 @@ static const char *enter_process(State *state, unsigned *minor)
 static int hold(const char *name)
 {
     Store store;
-    unsigned minor = 0;
+    unsigned kind = (unsigned)atoi(setting("MIGPROV_HOLD_KIND"));
+    Target target;
     if (store_open(&store, setting("MIGPROV_HOLD_STATE")) != 0)
         return refuse("this is no simulated node");
     if (!store.writable)
@@ -118,11 +128,12 @@ static int hold(const char *name)
     prctl(PR_SET_NAME, short_name);
     store_lock(&store);
     processes_prune(store.state, 1);
-    const char *reason = enter_process(store.state, &minor);
+    const char *reason = enter_process(store.state, kind, &target);
+    if (!reason)
+        open_devices(store.path, &target, kind);
     store_unlock(&store);
     if (reason)
         return refuse(reason);
-    open_devices(store.path, minor);
     store_close(&store);
     printf("ok %d\n", (int)getpid());
     fflush(stdout);
