@@ -10,6 +10,7 @@ instead of a plugin that cannot be loaded.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from ansible.errors import AnsibleActionFail
@@ -17,13 +18,17 @@ from ansible.errors import AnsibleActionFail
 try:
     from migprov import layouts
     from migprov.connect import command
-    from migprov.connect.program import program
+    from migprov.connect.program import Program, program
     from migprov.errors import BadReply, NodeError, ProgramMissing, SudoRefused
     from migprov.mig.text import describe, describe_step
 except ImportError as error:
     MISSING: ImportError | None = error
 else:
     MISSING = None
+    # Ansible imports a plugin before it forks a worker for each node and task: built here, the program is built once a
+    # run. What is wrong with it is told where it is needed.
+    with contextlib.suppress(RuntimeError):
+        program()
 
 __all__ = [
     "BadReply",
@@ -34,7 +39,7 @@ __all__ = [
     "describe",
     "describe_step",
     "layouts",
-    "program",
+    "node_program",
     "require",
 ]
 
@@ -48,3 +53,14 @@ def require() -> None:
         f"runs Ansible, cannot import it ({MISSING}). Nothing was contacted or changed. Next: install the package, "
         "whose wheel also brings this collection, for that interpreter."
     )
+
+
+def node_program() -> Program:
+    """The node program; raises AnsibleActionFail when it cannot be built here."""
+    try:
+        return program()
+    except RuntimeError as error:
+        raise AnsibleActionFail(
+            f"The node program cannot be built on the control node: {error} (for {sys.executable}). Nothing was "
+            "contacted or changed."
+        ) from None

@@ -67,7 +67,7 @@ class ProgramAction(ActionBase):  # type: ignore[misc]
         return not prompted or connection.is_pipelining_enabled()
 
     def _pipe(self, request: str, python: str | None) -> dict[str, Any]:
-        program = library.program()
+        program = library.node_program()
         answer = self._execute(library.command.run_command(program.digest, python=python), request.encode())
         if not self._is_missing(answer):
             return answer
@@ -78,7 +78,7 @@ class ProgramAction(ActionBase):  # type: ignore[misc]
 
     def _through_files(self, request: str, python: str | None) -> dict[str, Any]:
         """For connections that cannot pipe. The folder is Ansible's own, removed by ActionBase.cleanup."""
-        program = library.program()
+        program = library.node_program()
         folder = self._connection._shell.tmpdir or self._make_tmp_path()
         request_file = self._connection._shell.join_path(folder, "request.json")
         program_file = self._connection._shell.join_path(folder, "program.pyz")
