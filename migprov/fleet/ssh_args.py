@@ -151,7 +151,8 @@ def _assignment(text: str) -> tuple[str, str]:
     key, separator, value = text.partition("=")
     if not separator or " " in key.strip():
         key, _, value = text.strip().partition(" ")
-    value = value.strip()
-    if len(value) > 1 and value[0] == value[-1] == '"':
+    key, value = key.strip().lower(), value.strip()
+    # A list of files keeps its quotes: they tell a space in a name from one between names.
+    if key != "userknownhostsfile" and len(value) > 1 and value[0] == value[-1] == '"':
         value = value[1:-1]
-    return key.strip().lower(), value
+    return key, value

@@ -280,24 +280,25 @@ def test_sim_reboot_ends_sessions_and_keeps_the_address(migprov: Migprov, fleet:
 
 
 def test_sim_up_and_down(migprov: Migprov, tmp_path: Path) -> None:
-    up = migprov("sim", "up", "--nodes", 2, "--gpus", "1xA100-80GB", "--gpus", "2xT4", "--dir", tmp_path / "lab")
+    lab = tmp_path / "my lab"
+    up = migprov("sim", "up", "--nodes", 2, "--gpus", "1xA100-80GB", "--gpus", "2xT4", "--dir", lab)
     try:
         assert (up.code, up.err) == (0, "")
         commands = [line.strip() for line in up.out.splitlines() if line.startswith("  ")]
-        assert f"migprov info -i {tmp_path}/lab/inventory.yml" in commands
+        assert f"migprov info -i '{lab}/inventory.yml'" in commands
         (ssh,) = (line for line in commands if line.startswith("ssh "))
         listed = subprocess.run(["sh", "-c", ssh], capture_output=True, text=True, check=False)
         assert listed.stdout.count("GPU-") == 1, listed.stderr
-        answer = migprov("info", "-i", tmp_path / "lab/inventory.yml", "--json")
+        answer = migprov("info", "-i", lab / "inventory.yml", "--json")
         assert [len(line["after"]["gpus"]) for line in answer.lines] == [1, 2]
-        again = migprov("sim", "up", "--dir", tmp_path / "lab")
+        again = migprov("sim", "up", "--dir", lab)
         assert again.code == 1
         assert "migprov sim down" in again.err
     finally:
-        down = migprov("sim", "down", "--dir", tmp_path / "lab")
+        down = migprov("sim", "down", "--dir", lab)
     assert (down.code, down.err) == (0, "")
     assert list(tmp_path.iterdir()) == []
-    assert migprov("sim", "down", "--dir", tmp_path / "lab").code == 0
+    assert migprov("sim", "down", "--dir", lab).code == 0
 
 
 def test_the_installed_command_is_this_one(migprov: Migprov) -> None:

@@ -136,6 +136,11 @@ def test_the_options_of_ssh_in_all_their_forms(write: Write) -> None:
     assert (target.connect_timeout, target.ssh_config) == (4, "none")
 
 
+def test_a_known_hosts_file_with_a_space_in_its_name(write: Write) -> None:
+    target = one(write(host("""ansible_ssh_common_args: "-o 'UserKnownHostsFile=\\"/a b/known\\"'" """)))
+    assert target.known_hosts == "/a b/known"
+
+
 def test_a_passphrase_goes_to_the_key(write: Write) -> None:
     target = one(write(host("ansible_ssh_private_key_passphrase: open sesame")))
     assert target.passphrase is not None

@@ -10,6 +10,7 @@ import click
 
 from migprov.sim.nodes.fleet import open_fleet
 from migprov.sim.nodes.fleet import up as start
+from migprov.sim.nodes.inventory import quoted
 from migprov.sim.nodes.sudo import Kind
 
 DIRECTORY = "migprov-sim"
@@ -61,7 +62,7 @@ def up(
     click.echo(f"{nodes} simulated {'node' if nodes == 1 else 'nodes'} up: {', '.join(gpus)}. Next:\n")
     click.echo(f"  migprov info -i {inventory}")
     click.echo(f"  ansible -i {inventory} gpu_nodes -m migprov.gpu.mig_info")
-    known = shlex.quote(f"UserKnownHostsFile={_short(fleet.known_hosts)}")
+    known = shlex.quote(f"UserKnownHostsFile={quoted(Path(_short(fleet.known_hosts)))}")
     key = shlex.quote(_short(fleet.key))
     click.echo(f"  ssh -i {key} -o {known} -p {first.port} {first.user}@{first.host} nvidia-smi -L")
     click.echo(f"  migprov sim down --dir {folder}")

@@ -24,6 +24,11 @@ class Host:
     public_key: str
 
 
+def quoted(path: Path) -> str:
+    """A path as the value of an option of `ssh`, which splits it at spaces otherwise."""
+    return f'"{path}"' if " " in str(path) else str(path)
+
+
 def known_hosts(hosts: Iterable[Host]) -> str:
     """The lines of a known_hosts file for these hosts."""
     return "".join(f"[{host.address}]:{host.port} {host.public_key}\n" for host in hosts)
@@ -32,7 +37,7 @@ def known_hosts(hosts: Iterable[Host]) -> str:
 def inventory(hosts: Iterable[Host], *, user: str, key: Path, known: Path) -> str:
     """An Ansible inventory in YAML with all hosts in the group `gpu_nodes`. Host keys are checked."""
     options = {
-        "UserKnownHostsFile": f'"{known}"' if " " in str(known) else str(known),
+        "UserKnownHostsFile": quoted(known),
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "IdentitiesOnly": "yes",
