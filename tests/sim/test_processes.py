@@ -58,10 +58,12 @@ def test_a_process_that_dies_vanishes(sim: Callable[..., Any]) -> None:
 def test_another_process_with_the_pid_of_a_dead_one_is_not_it(sim: Callable[..., Any]) -> None:
     nvml = sim("1xA100-80GB")
     holder = nvml.node.hold(0, 100)
-    with state.changing(nvml.node.directory / "state") as node:
-        node.processes[0].start_time += 1
-    assert rows(nvml.gpu()) == []
-    os.kill(holder, signal.SIGKILL)
+    try:
+        with state.changing(nvml.node.directory / "state") as node:
+            node.processes[0].start_time += 1
+        assert rows(nvml.gpu()) == []
+    finally:
+        os.kill(holder, signal.SIGKILL)  # the node no longer knows it
 
 
 def test_memory(sim: Callable[..., Any]) -> None:
