@@ -162,7 +162,9 @@ def test_an_impossible_layout_is_refused_before_the_first_write(case: str, fleet
     assert fleet.nodes[0].sim.write_count() == 0
 
 
-def test_a_layout_file_is_found_beside_the_inventory_and_in_the_current_folder(ansible: Ansible) -> None:
+def test_a_layout_file_is_found_beside_the_inventory_and_in_the_current_folder_where_it_is_a_vault(
+    ansible: Ansible,
+) -> None:
     text = "version: v1\nmig-configs:\n  voice:\n    - devices: [1]\n      mig-enabled: false\n"
     assert ansible.inventory is not None
     tasks = [{"name": "Layout", "migprov.gpu.mig_layout": {"file": "{{ where }}.yml", "name": "voice"}}]
@@ -171,5 +173,9 @@ def test_a_layout_file_is_found_beside_the_inventory_and_in_the_current_folder(a
     plays.mkdir()
     (ansible.folder / "here.yml").write_text(text)
     elsewhere = Ansible(plays, ansible.inventory)
+    (ansible.folder / "password").write_text("not a secret\n")
+    vault = ["--vault-password-file", str(ansible.folder / "password")]
+    assert ansible.command("ansible-vault", "encrypt", *vault, "here.yml").returncode == 0
     for where, found in (("beside", elsewhere), ("here", ansible)):
-        assert not found.play(tasks, "--check", "-e", f"where={where}").result("Layout")["changed"]
+        run = found.play(tasks, "--check", "-e", f"where={where}", *vault)
+        assert not run.result("Layout")["changed"]
