@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from . import names, steps
+from . import geometry, names, steps
+from .drain import Drain, clear
 from .errors import GpuBusy, GpuLost, MigError, NotMigCapable, UnknownProfile
 from .fit import Busy, Fit, fit
 from .profiles import Card
@@ -12,27 +13,65 @@ from .state import ComputeInstance, Gpu, GpuInstance, Process, State
 from .steps import Step
 from .wanted import WantedGpu, WantedInstance
 
+_REFUSE = Drain()
 
-def plan(state: State, wanted: Mapping[int, WantedGpu]) -> List[Step]:
+
+class Planned(NamedTuple):
+    """The steps for a node, and the GPUs that are left as they are with the reason."""
+
+    steps: Tuple[Step, ...]
+    refused: Tuple[MigError, ...]
+
+
+def plan(state: State, wanted: Mapping[int, WantedGpu], drain: Drain = _REFUSE) -> List[Step]:
     """The steps that bring each wanted GPU to its layout, GPU after GPU; empty when nothing is to be done.
 
     Raises GpuLost, NotMigCapable, UnknownProfile, LayoutImpossible or GpuBusy before any step is known: either
     the whole plan stands or nothing is done.
     """
+    planned = plan_node(state, wanted, drain)
+    if planned.refused:
+        raise planned.refused[0]
+    return list(planned.steps)
+
+
+def plan_node(state: State, wanted: Mapping[int, WantedGpu], drain: Drain = _REFUSE) -> Planned:
+    """The steps for every GPU that can have its layout now.
+
+    A GPU that is busy or does not answer is refused and does not keep the others from theirs; what can never be
+    (NotMigCapable, UnknownProfile, LayoutImpossible) is raised: then nothing is done on the whole node.
+    """
     cards = state.cards or {}
     done: List[Step] = []
+    refused: List[MigError] = []
     for index in sorted(wanted):
         gpu = state.gpu(index)
         try:
-            done += plan_gpu(gpu, wanted[index], cards.get(index))
+            done += plan_gpu(gpu, wanted[index], cards.get(index), drain)
         except MigError as error:
+            error.gpu = index
             if not error.message.startswith(gpu.label):
                 error.message = "%s: %s" % (gpu.label, error.message)
-            raise
-    return done
+            if not isinstance(error, (GpuBusy, GpuLost)):
+                raise
+            refused.append(error)
+    return Planned(tuple(with_services(done)), tuple(refused))
 
 
-def plan_gpu(gpu: Gpu, wanted: WantedGpu, card: Optional[Card]) -> List[Step]:
+def with_services(done: Sequence[Step]) -> List[Step]:
+    """The same steps with each service stopped once, and started again after everything, the last stopped first."""
+    kept: List[Step] = []
+    units: List[str] = []
+    for step in done:
+        if step.action == steps.STOP_SERVICE:
+            if step.unit in units:
+                continue
+            units.append(step.unit)
+        kept.append(step)
+    return kept + [Step(steps.START_SERVICE, None, "", unit=unit) for unit in reversed(units)]
+
+
+def plan_gpu(gpu: Gpu, wanted: WantedGpu, card: Optional[Card], drain: Drain = _REFUSE) -> List[Step]:
     """The steps for one GPU; see ``plan``."""
     if gpu.error is not None:
         raise GpuLost("%s: %s" % (gpu.label, gpu.error.message), gpu=gpu.index, next="see what info says of this GPU")
@@ -43,8 +82,8 @@ def plan_gpu(gpu: Gpu, wanted: WantedGpu, card: Optional[Card]) -> List[Step]:
             "%s, a %s, has no MIG" % (gpu.label, gpu.name), gpu=gpu.index, next="keep this GPU out of the layout"
         )
     if not wanted.mig_enabled:
-        return _disable(gpu)
-    mode = _enable(gpu)
+        return _disable(gpu, drain)
+    mode = _enable(gpu, drain)
     if wanted.instances is None:
         return mode
     if card is None:
@@ -54,35 +93,47 @@ def plan_gpu(gpu: Gpu, wanted: WantedGpu, card: Optional[Card]) -> List[Step]:
             gpu=gpu.index,
             next="enable MIG mode first (task mig_mode), then apply the layout",
         )
-    return mode + _instances(gpu, card, wanted.instances)
+    return mode + _instances(gpu, card, wanted.instances, drain)
 
 
-def _enable(gpu: Gpu) -> List[Step]:
+def _enable(gpu: Gpu, drain: Drain) -> List[Step]:
     if not gpu.mig_pending:
-        _refuse_if_busy(gpu, [] if gpu.mig_current else list(gpu.processes), "its MIG mode would change")
-        return [Step(steps.SET_MIG_MODE, gpu.index, gpu.uuid, enabled=True)]
+        in_way = [] if gpu.mig_current else blocking(gpu)
+        way = clear(gpu, in_way, "its MIG mode would change", drain)
+        return [*way, Step(steps.SET_MIG_MODE, gpu.index, gpu.uuid, enabled=True)]
     if not gpu.mig_current:
-        _refuse_if_busy(gpu, gpu.processes, "it has to be reset: MIG mode is pending")
-        return [Step(steps.RESET_GPU, gpu.index, gpu.uuid)]
+        way = clear(gpu, gpu.processes, "it has to be reset: MIG mode is pending", drain)
+        return [*way, Step(steps.RESET_GPU, gpu.index, gpu.uuid)]
     return []
 
 
-def _disable(gpu: Gpu) -> List[Step]:
+def _disable(gpu: Gpu, drain: Drain) -> List[Step]:
     if not gpu.mig_current and not gpu.mig_pending:
         return []
-    if gpu.mig_current:
-        _refuse_if_busy(gpu, gpu.processes, "its MIG mode would be disabled")
-    done = [step for gi in gpu.instances for step in _destroy(gpu, gi)]
+    in_way = blocking(gpu) if gpu.mig_current else []
+    done = clear(gpu, in_way, "its MIG mode would be disabled", drain)
+    done += [step for gi in gpu.instances for step in _destroy(gpu, gi)]
     if gpu.mig_pending:
         return [*done, Step(steps.SET_MIG_MODE, gpu.index, gpu.uuid, enabled=False)]
     return [*done, Step(steps.RESET_GPU, gpu.index, gpu.uuid)]
 
 
-def _instances(gpu: Gpu, card: Card, wanted: Sequence[WantedInstance]) -> List[Step]:
-    chosen = fit(card, gpu.instances, _busy(gpu), wanted, gpu.index)
+def blocking(gpu: Gpu) -> List[Process]:
+    """The processes that keep the MIG mode from changing.
+
+    Where that takes a reset (Ampere) anybody who has the GPU open is in the way, on newer products only work is.
+    """
+    product = geometry.find(gpu.device_id, gpu.name)
+    if product is None or product.mode_needs_reset:
+        return list(gpu.processes)
+    return [process for process in gpu.processes if process.kind != "open" or process.gi_id is not None]
+
+
+def _instances(gpu: Gpu, card: Card, wanted: Sequence[WantedInstance], drain: Drain) -> List[Step]:
+    chosen = fit(card, gpu.instances, _busy(gpu, drain), wanted, gpu.index)
     lost = _lost_processes(gpu, chosen)
-    _refuse_if_busy(gpu, lost, "the wanted layout has no place for the instances they run on")
-    done = [step for gi in chosen.destroyed for step in _destroy(gpu, gi)]
+    done = clear(gpu, lost, "the wanted layout has no place for the instances they run on", drain)
+    done += [step for gi in chosen.destroyed for step in _destroy(gpu, gi)]
     for placed in chosen.placed:
         if placed.kept is not None:
             done += [_destroy_compute(gpu, placed.kept, ci) for ci in placed.inside.destroy]
@@ -116,10 +167,11 @@ def _instances(gpu: Gpu, card: Card, wanted: Sequence[WantedInstance]) -> List[S
     return done
 
 
-def _busy(gpu: Gpu) -> Busy:
+def _busy(gpu: Gpu, drain: Drain) -> Busy:
+    work = [process for process in gpu.processes if not drain.is_agent(process)]
     return Busy(
-        frozenset(p.gi_id for p in gpu.processes if p.gi_id is not None),
-        frozenset((p.gi_id, p.ci_id) for p in gpu.processes if p.gi_id is not None and p.ci_id is not None),
+        frozenset(p.gi_id for p in work if p.gi_id is not None),
+        frozenset((p.gi_id, p.ci_id) for p in work if p.gi_id is not None and p.ci_id is not None),
     )
 
 
@@ -132,18 +184,6 @@ def _lost_processes(gpu: Gpu, chosen: Fit) -> List[Process]:
         for ci in placed.inside.destroy
     }
     return [p for p in gpu.processes if p.gi_id is not None and (p.gi_id in gone or (p.gi_id, p.ci_id) in inner)]
-
-
-def _refuse_if_busy(gpu: Gpu, processes: Sequence[Process], why: str) -> None:
-    if processes:
-        who = ", ".join("process %d (%s, user %s)" % (p.pid, p.command, p.user) for p in processes[:5])
-        more = " and %d more" % (len(processes) - 5) if len(processes) > 5 else ""
-        raise GpuBusy(
-            "%s is in use by %s%s, and %s" % (gpu.label, who, more, why),
-            gpu=gpu.index,
-            next="move or stop this work, then run again; nothing was changed",
-            holders=[dict(p._asdict()) for p in processes],
-        )
 
 
 def _destroy(gpu: Gpu, gi: GpuInstance) -> List[Step]:
@@ -178,7 +218,8 @@ def predict(state: State, done: Sequence[Step]) -> State:
     """The state that the steps lead to; ids and UUIDs that only the driver knows are None."""
     per_gpu: Dict[int, List[Step]] = {}
     for step in done:
-        per_gpu.setdefault(step.gpu, []).append(step)
+        if step.gpu is not None:
+            per_gpu.setdefault(step.gpu, []).append(step)
     gpus: Tuple[Gpu, ...] = state.gpus
     for index, own in per_gpu.items():
         gpus = tuple(predict_gpu(gpu, own) if gpu.index == index else gpu for gpu in gpus)
@@ -193,6 +234,10 @@ def predict_gpu(gpu: Gpu, done: Sequence[Step]) -> Gpu:
 
 
 def _after(gpu: Gpu, step: Step) -> Gpu:
+    if step.action in (steps.WAIT_FOR_PROCESS, steps.END_PROCESS):
+        return gpu._replace(processes=tuple(p for p in gpu.processes if p.pid != step.pid))
+    if step.action in (steps.STOP_SERVICE, steps.START_SERVICE):
+        return gpu
     if step.action == steps.SET_MIG_MODE:
         return gpu._replace(mig_current=bool(step.enabled), mig_pending=bool(step.enabled))
     if step.action == steps.RESET_GPU:

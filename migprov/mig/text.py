@@ -35,7 +35,7 @@ def _mode(gpu: Mapping[str, Any]) -> str:
 
 def describe_step(step: Mapping[str, Any]) -> str:
     """One step as a phrase."""
-    where = "GPU %s: " % step["gpu"]
+    where = "" if step["gpu"] is None else "GPU %s: " % step["gpu"]
     action = step["action"]
     if action == steps.SET_MIG_MODE:
         return where + ("enable MIG mode" if step["enabled"] else "disable MIG mode")
@@ -45,6 +45,13 @@ def describe_step(step: Mapping[str, Any]) -> str:
         return where + "destroy GPU instance %s (%s at %s)" % (step["gi_id"], step["profile"], step["start"])
     if action == steps.CREATE_GPU_INSTANCE:
         return where + "create GPU instance %s at %s" % (step["profile"], step["start"])
+    if action == steps.STOP_SERVICE:
+        return where + "stop %s" % step["unit"]
+    if action == steps.START_SERVICE:
+        return where + "start %s" % step["unit"]
+    if action in (steps.WAIT_FOR_PROCESS, steps.END_PROCESS):
+        verb = "end" if action == steps.END_PROCESS else "wait for"
+        return where + "%s process %s (%s, user %s)" % (verb, step["pid"], step["command"], step["user"])
     inside = "in %s at %s" % (step["profile"], step["gi_start"])
     if action == steps.DESTROY_COMPUTE_INSTANCE:
         return where + "destroy compute instance %s (%s) %s" % (step["ci_id"], step["ci_profile"], inside)

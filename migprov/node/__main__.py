@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 from ..mig.errors import MigError
 from . import request as requests
 from . import tasks
+from .engine import Outcome, unexpected
 from .nvml import Nvml
 from .request import Request
-from .tasks import Outcome
 
 
-def answer(request: Request) -> Dict[str, Any]:
-    """Run the request and build its reply; every MigError becomes the reply's error."""
+def answer(request: Request, hung: Callable[[Dict[str, Any]], None]) -> Dict[str, Any]:
+    """Run the request and build its reply; every MigError becomes the reply's error.
+
+    ``hung`` gets the reply instead when the driver stops answering on the way.
+    """
     try:
         with Nvml() as nvml:
-            outcome = tasks.run(nvml, request)
+            outcome = tasks.run(nvml, request, lambda known: hung(_reply(request.task, request.check, known)))
     except MigError as error:
         outcome = Outcome(None, None, error=error)
     return _reply(request.task, request.check, outcome)
@@ -57,14 +61,28 @@ def _error(outcome: Outcome) -> Optional[Dict[str, Any]]:
 def main() -> int:
     """The program. Its exit status is 0 whenever it could reply, also with an error."""
     try:
-        reply = answer(requests.read(sys.stdin.buffer))
+        reply = answer(requests.read(sys.stdin.buffer), _reply_and_leave)
     except MigError as error:
         reply = _reply(None, False, Outcome(None, None, error=error))
     except Exception as error:  # the reply is the only way to tell; nothing is hidden from it
-        reply = _reply(None, False, Outcome(None, None, error=tasks.unexpected(error)))
-    sys.stdout.write(json.dumps(reply, ensure_ascii=True) + "\n")
-    sys.stdout.flush()
+        reply = _reply(None, False, Outcome(None, None, error=unexpected(error)))
+    _write(reply)
     return 0
+
+
+def _reply_and_leave(reply: Dict[str, Any]) -> None:
+    """From the watchdog's thread: the main one hangs in the driver and cannot be ended in any other way."""
+    _write(reply)
+    os._exit(0)
+
+
+def _write(reply: Dict[str, Any]) -> None:
+    try:
+        sys.stdout.write(json.dumps(reply, ensure_ascii=True) + "\n")
+        sys.stdout.flush()
+    except OSError:
+        # nobody listens any more; what was done stands in the journal
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

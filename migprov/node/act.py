@@ -20,9 +20,8 @@ def perform(nvml: Nvml, step: Step) -> None:
         _ACTIONS[step.action](nvml, step)
     except MigError as error:
         error.gpu = step.gpu
-        label = "GPU %d (%s): " % (step.gpu, step.uuid)
-        if not error.message.startswith("GPU %d " % step.gpu):
-            error.message = label + error.message
+        if step.gpu is not None and not error.message.startswith("GPU %d " % step.gpu):
+            error.message = "GPU %d (%s): %s" % (step.gpu, step.uuid, error.message)
         raise
 
 

@@ -65,6 +65,30 @@ class Locked(MigError):
     code = "locked"
 
 
+class ServiceFailed(MigError):
+    """A systemd service could not be stopped or started."""
+
+    code = "service_failed"
+
+
+class DriverHangs(MigError):
+    """A step did not return; the program ended itself, so that the node's lock is free."""
+
+    code = "driver_hangs"
+
+
+class Stopped(MigError):
+    """The program was asked to end and did so between two steps."""
+
+    code = "stopped"
+
+
+class NoHistory(MigError):
+    """There is no change to go back before."""
+
+    code = "no_history"
+
+
 class NvmlError(MigError):
     """An NVML call failed; ``call`` names it and ``value`` is its return code."""
 

@@ -15,24 +15,28 @@ from .errors import Locked, NoPermission
 _PAUSE_S = 0.1
 
 
-def folder() -> str:
-    """The folder of the user this runs as that holds the lock and the program: ``~/.cache/migprov``.
+def home() -> str:
+    """The home folder of the user this runs as.
 
     HOME counts only where it is this user's own: some ways of becoming another user keep the old one.
     """
-    home = os.environ.get("HOME", "")
+    known = os.environ.get("HOME", "")
     try:
-        own = os.path.isabs(home) and os.stat(home).st_uid == os.geteuid()
+        if os.path.isabs(known) and os.stat(known).st_uid == os.geteuid():
+            return known
     except OSError:
-        own = False
-    if not own:
-        try:
-            home = pwd.getpwuid(os.geteuid()).pw_dir
-        except KeyError:
-            raise NoPermission(
-                "user %d has no home folder for the lock" % os.geteuid(), next="run as a user that has one"
-            ) from None
-    return os.path.join(home, ".cache", "migprov")
+        pass
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        raise NoPermission(
+            "user %d has no home folder for the lock" % os.geteuid(), next="run as a user that has one"
+        ) from None
+
+
+def folder() -> str:
+    """The folder that holds the lock and the program: ``~/.cache/migprov``."""
+    return os.path.join(home(), ".cache", "migprov")
 
 
 @contextmanager

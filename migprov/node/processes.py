@@ -57,6 +57,13 @@ def identity(pid: int) -> Optional[Identity]:
     )
 
 
+def parent(pid: int) -> int:
+    """The pid of the process's parent, 0 when that is not visible."""
+    stat = _text("/proc/%d/stat" % pid) or ""
+    fields = stat[stat.rindex(")") + 2 :].split() if ")" in stat else []
+    return int(fields[1]) if len(fields) > 1 else 0
+
+
 def is_running(pid: int, start_ticks: int) -> bool:
     """Whether that very process still runs: a zombie does not, nor does another that got its pid."""
     now = identity(pid)

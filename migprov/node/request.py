@@ -9,14 +9,18 @@ from ..mig.errors import BadRequest
 
 PROTOCOL = 1
 _LARGEST = 4 << 20
+_DRAIN = ("drain", "stop_on_error")
 _PARAMS = {
     "info": ("processes", "profiles"),
     "driver": ("minimum",),
-    "mig_mode": ("enabled", "gpus"),
-    "reset": ("gpus", "force"),
-    "instances": ("instances", "gpus"),
+    "history": (),
+    "mig_mode": ("enabled", "gpus", *_DRAIN),
+    "reset": ("gpus", "force", *_DRAIN),
+    "instances": ("instances", "gpus", *_DRAIN),
     "verify": ("entries",),
-    "layout": ("entries",),
+    "layout": ("entries", *_DRAIN),
+    "drain": ("gpus", *_DRAIN),
+    "rollback": _DRAIN,
 }
 
 
@@ -27,6 +31,8 @@ class Request(NamedTuple):
     params: Dict[str, Any]
     check: bool
     wait_s: float
+    who: str
+    step_limit_s: float
 
     def flag(self, name: str, default: bool) -> bool:
         """A parameter that must be true or false; raises BadRequest."""
@@ -66,7 +72,25 @@ def parse(body: Any) -> Request:
     check = body.get("check", False)
     if not isinstance(check, bool):
         raise BadRequest("check must be true or false")
-    wait = body.get("wait_s", 5.0)
-    if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait <= 3600:
-        raise BadRequest("wait_s must be a number of seconds from 0 to 3600")
-    return Request(task, params, check, float(wait))
+    who = body.get("who", "")
+    if not isinstance(who, str):
+        raise BadRequest("who must be text")
+    return Request(
+        task,
+        params,
+        check,
+        _seconds(body, "wait_s", 5.0, 0.0),
+        _readable(who),
+        _seconds(body, "step_limit_s", 120.0, 0.1),
+    )
+
+
+def _seconds(body: Dict[str, Any], name: str, default: float, least: float) -> float:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= 3600:
+        raise BadRequest("%s must be a number of seconds from %g to 3600" % (name, least))
+    return float(value)
+
+
+def _readable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text[:200])

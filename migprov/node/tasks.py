@@ -2,101 +2,79 @@
 
 from __future__ import annotations
 
-import traceback
 from contextlib import nullcontext
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional
 
 from ..mig import steps
 from ..mig.compare import differences
-from ..mig.errors import BadRequest, GpuBusy, MigError
-from ..mig.plan import plan, predict
+from ..mig.drain import Drain, clear
+from ..mig.errors import BadRequest, MigError
+from ..mig.plan import Planned, plan_node, predict, with_services
 from ..mig.profiles import Card
 from ..mig.select import chosen, wanted_gpus
 from ..mig.state import Gpu, State
 from ..mig.steps import Step
 from ..mig.wanted import WantedGpu, entries_from_json, instances_from_json, selectors
-from . import act, driver
-from .errors import EffectMissing, ModeNotEffective, NotAsWanted
+from . import driver, journal, services
+from .engine import Engine, Options, Outcome
+from .errors import ModeNotEffective, NoHistory, NotAsWanted
 from .lock import locked
 from .nvml import Nvml
 from .read import read
 from .request import Request
 
-
-class Outcome(NamedTuple):
-    """What a task did. ``error`` is set when it failed; then ``steps`` were done and ``undone`` taken back."""
-
-    before: Optional[State]
-    after: Optional[State]
-    planned: Sequence[Step] = ()
-    steps: Sequence[Step] = ()
-    undone: Sequence[Step] = ()
-    data: Optional[Dict[str, Any]] = None
-    error: Optional[MigError] = None
+Planner = Callable[[State, Request], Planned]
 
 
-Wanted = Dict[int, WantedGpu]
+def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcome:
+    """Run the request's task. Raises MigError only when nothing was changed; later failures are in the outcome.
 
-
-def run(nvml: Nvml, request: Request) -> Outcome:
-    """Run the request's task. Raises MigError only when nothing was changed; later failures are in the outcome."""
+    ``hung`` is called with what is known when the driver stops answering; it is expected to end the process.
+    """
     if request.task in _READ_ONLY:
         return _READ_ONLY[request.task](nvml, request)
     planner = _CHANGING[request.task]
     with nullcontext() if request.check else locked(request.wait_s):
         before = read(nvml, cards=True)
+        died = journal.interrupted()
         try:
-            planned = planner(before, request)
+            planned = _with_left_over(planner(before, request), died)
         except MigError as error:
-            return Outcome(before, before, error=error)
+            return Outcome(before, before, error=error, data=_interrupted(died))
+        if planned.refused and (request.flag("stop_on_error", False) or not planned.steps):
+            return Outcome(before, before, planned.steps, error=planned.refused[0], data=_interrupted(died))
         if request.check:
-            return Outcome(before, predict(before, planned), planned, planned)
-        if not planned:
-            return Outcome(before, before)
-        return _carry_out(nvml, before, planned)
+            error_ = planned.refused[0] if planned.refused else None
+            after = predict(before, planned.steps)
+            return Outcome(before, after, planned.steps, planned.steps, data=_interrupted(died), error=error_)
+        if not planned.steps:
+            if died is not None:
+                journal.end(died.id, "done", "found in place by a later run")
+            return Outcome(before, before, data=_interrupted(died))
+        outcome = Engine(nvml, before, planned, _options(request, hung)).run()
+        return outcome._replace(data={**(outcome.data or {}), **_interrupted(died)})
 
 
-def _carry_out(nvml: Nvml, before: State, planned: Sequence[Step]) -> Outcome:
-    done: List[Step] = []
-    undone: List[Step] = []
-    error: Optional[MigError] = None
-    for step in planned:
-        try:
-            act.perform(nvml, step)
-        except Exception as failure:  # whatever it was: what has been done so far must be told
-            error = failure if isinstance(failure, MigError) else unexpected(failure)
-            own = [other for other in done if other.gpu == step.gpu]
-            undone = act.undo(nvml, own)
-            break
-        done.append(step)
-    after: Optional[State] = None
-    try:
-        after = read(nvml)
-    except MigError as failure:
-        error = error or failure
-    if error is None and after is not None:
-        expected = predict(before, planned)
-        off = [gpu.label for gpu, now in zip(expected.gpus, after.gpus) if _shape(gpu) != _shape(now)]
-        if off:
-            error = EffectMissing(
-                "every step reported success, and %s is not as planned" % off[0],
-                next="look at before and after; another program may be changing this node",
-            )
-    return Outcome(before, after, planned, done, undone, error=error)
-
-
-def unexpected(failure: Exception) -> MigError:
-    """A failure that no code foresaw, as an error that says where it came from."""
-    where = " | ".join(traceback.format_tb(failure.__traceback__)[-1].split("\n")[:2]) if failure.__traceback__ else ""
-    return MigError(
-        "the node program failed: %s: %s" % (type(failure).__name__, failure),
-        next="run info to see the node's state, and report this as a bug of migprov: %s" % " ".join(where.split()),
+def _options(request: Request, hung: Callable[[Outcome], None]) -> Options:
+    return Options(
+        request.task,
+        request.who,
+        Drain.from_json(request.params.get("drain")),
+        request.flag("stop_on_error", False),
+        request.step_limit_s,
+        hung,
     )
 
 
-def _shape(gpu: Gpu) -> Any:
-    inner = [(gi.profile_id, gi.start, sorted(ci.size for ci in gi.compute_instances)) for gi in gpu.instances]
-    return (gpu.error, gpu.mig_current, gpu.mig_pending, inner)
+def _with_left_over(planned: Planned, died: Optional[journal.Change]) -> Planned:
+    """The plan, with the start of services that a run which died had stopped."""
+    started = {step.unit for step in planned.steps if step.action == steps.START_SERVICE}
+    left = [unit for unit in (died.services if died else []) if unit not in started and not services.is_active(unit)]
+    return planned._replace(steps=(*planned.steps, *(Step(steps.START_SERVICE, None, "", unit=u) for u in left)))
+
+
+def _interrupted(died: Optional[journal.Change]) -> Dict[str, Any]:
+    return {} if died is None else {"interrupted": dict(died._asdict())}
 
 
 # -- what only reads ---------------------------------------------------------------------------------------------
@@ -105,8 +83,15 @@ def _shape(gpu: Gpu) -> Any:
 def _info(nvml: Nvml, request: Request) -> Outcome:
     profiles = request.flag("profiles", False)
     state = read(nvml, processes=request.flag("processes", True), cards=profiles)
-    data = {"profiles": {str(i): _card_json(card) for i, card in (state.cards or {}).items()}} if profiles else {}
+    data: Dict[str, Any] = _interrupted(journal.interrupted())
+    if profiles:
+        data["profiles"] = {str(i): _card_json(card) for i, card in (state.cards or {}).items()}
     return Outcome(state, state, data=data)
+
+
+def _history(nvml: Nvml, request: Request) -> Outcome:
+    state = read(nvml)
+    return Outcome(state, state, data={"changes": [dict(change._asdict()) for change in journal.changes()]})
 
 
 def _driver(nvml: Nvml, request: Request) -> Outcome:
@@ -151,24 +136,39 @@ def _verify(nvml: Nvml, request: Request) -> Outcome:
 # -- what changes ------------------------------------------------------------------------------------------------
 
 
-def _plan_layout(state: State, request: Request) -> List[Step]:
-    wanted = wanted_gpus(state.gpus, entries_from_json(request.params.get("entries")))
+def _plan_layout(state: State, request: Request) -> Planned:
+    return _plan_entries(state, request, request.params.get("entries"))
+
+
+def _plan_entries(state: State, request: Request, entries: Any) -> Planned:
+    wanted = wanted_gpus(state.gpus, entries_from_json(entries))
     enabling = [gpu for gpu in state.gpus if gpu.index in wanted and wanted[gpu.index].mig_enabled]
     driver.check(state.driver_version, enabling, None)
-    return plan(state, wanted)
+    return plan_node(state, wanted, _drain(request))
 
 
-def _plan_mig_mode(state: State, request: Request) -> List[Step]:
+def _plan_rollback(state: State, request: Request) -> Planned:
+    known = [change for change in journal.changes() if change.before]
+    if not known:
+        raise NoHistory("the journal of this node holds no change to go back before", next="nothing was changed")
+    return _plan_entries(state, request, known[-1].before)
+
+
+def _drain(request: Request) -> Drain:
+    return Drain.from_json(request.params.get("drain"))
+
+
+def _plan_mig_mode(state: State, request: Request) -> Planned:
     if "enabled" not in request.params:
         raise BadRequest("enabled is missing: true or false")
     enabled = request.flag("enabled", False)
     gpus = _capable(state, request, enabled)
     if enabled:
         driver.check(state.driver_version, gpus, None)
-    return plan(state, {gpu.index: WantedGpu(enabled, None) for gpu in gpus})
+    return plan_node(state, {gpu.index: WantedGpu(enabled, None) for gpu in gpus}, _drain(request))
 
 
-def _plan_instances(state: State, request: Request) -> List[Step]:
+def _plan_instances(state: State, request: Request) -> Planned:
     instances = instances_from_json(request.params.get("instances"), "instances")
     gpus = _capable(state, request, True)
     for gpu in gpus:
@@ -176,25 +176,36 @@ def _plan_instances(state: State, request: Request) -> List[Step]:
             raise ModeNotEffective(
                 "%s: MIG mode is not enabled" % gpu.label, gpu=gpu.index, next="run mig_mode first, or apply a layout"
             )
-    return plan(state, {gpu.index: WantedGpu(True, instances) for gpu in gpus})
+    return plan_node(state, {gpu.index: WantedGpu(True, instances) for gpu in gpus}, _drain(request))
 
 
-def _plan_reset(state: State, request: Request) -> List[Step]:
+def _plan_reset(state: State, request: Request) -> Planned:
     force = request.flag("force", False)
-    planned = []
+    planned: List[Step] = []
+    refused: List[MigError] = []
     for gpu in _selected(state, request):
         if not force and gpu.mig_current == gpu.mig_pending:
             continue
-        if gpu.processes:
-            raise GpuBusy(
-                "%s is in use by process %d (%s) and cannot be reset"
-                % (gpu.label, gpu.processes[0].pid, gpu.processes[0].command),
-                gpu=gpu.index,
-                next="move or stop this work, then run again; nothing was changed",
-                holders=[dict(process._asdict()) for process in gpu.processes],
-            )
-        planned.append(Step(steps.RESET_GPU, gpu.index, gpu.uuid))
-    return planned
+        try:
+            planned += clear(gpu, gpu.processes, "it would be reset", _drain(request))
+            planned.append(Step(steps.RESET_GPU, gpu.index, gpu.uuid))
+        except MigError as error:
+            refused.append(error)
+    return Planned(tuple(with_services(planned)), tuple(refused))
+
+
+def _plan_drain(state: State, request: Request) -> Planned:
+    """Work goes, agents stay: they are stopped only around a change."""
+    planned: List[Step] = []
+    refused: List[MigError] = []
+    drain = _drain(request)
+    for gpu in _selected(state, request):
+        work = [process for process in gpu.processes if process.kind != "open" and not drain.is_agent(process)]
+        try:
+            planned += clear(gpu, work, "it is to be drained", drain)
+        except MigError as error:
+            refused.append(error)
+    return Planned(tuple(planned), tuple(refused))
 
 
 def _selected(state: State, request: Request) -> List[Gpu]:
@@ -215,10 +226,17 @@ def _card_json(card: Card) -> Dict[str, Any]:
     return {"source": card.source, "profiles": [dict(profile._asdict()) for profile in card.profiles]}
 
 
-_READ_ONLY: Dict[str, Callable[[Nvml, Request], Outcome]] = {"info": _info, "driver": _driver, "verify": _verify}
-_CHANGING: Dict[str, Callable[[State, Request], List[Step]]] = {
+_READ_ONLY: Dict[str, Callable[[Nvml, Request], Outcome]] = {
+    "info": _info,
+    "driver": _driver,
+    "verify": _verify,
+    "history": _history,
+}
+_CHANGING: Dict[str, Planner] = {
     "layout": _plan_layout,
     "mig_mode": _plan_mig_mode,
     "instances": _plan_instances,
     "reset": _plan_reset,
+    "drain": _plan_drain,
+    "rollback": _plan_rollback,
 }

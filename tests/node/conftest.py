@@ -24,10 +24,14 @@ class Machine:
         self.sim = sim
         self.pyz = pyz
         self.home = home
+        self.hidden = False
 
     def env(self) -> dict[str, str]:
-        path = os.environ["PATH"]
-        return {"PATH": path, "HOME": str(self.home), **self.sim.env()}
+        """What a session on the node has; ``hidden``: as where /proc does not show the files of others (hidepid)."""
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), **self.sim.env()}
+        if self.hidden:
+            del env["MIGPROV_DEV"]
+        return env
 
     def raw(self, request: object, python: str = sys.executable, **options: Any) -> dict[str, Any]:
         """The program's reply to any text."""

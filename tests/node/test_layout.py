@@ -137,7 +137,7 @@ def test_refused_before_the_first_write(machine, code, text, entries):
 def test_work_in_the_way_is_refused_by_name_and_work_beside_it_is_not(machine):
     node = machine("2xA100-80GB")
     pid = node.sim.hold(0, 9830)
-    error = node.refused("layout", "gpu_busy", entries=[entry(*PAIR)])
+    error = node.refused("layout", "gpu_busy", entries=[entry(*PAIR, gpus=[0])])
     assert error["holders"][0]["pid"] == pid
     assert str(pid) in error["message"]
     reply = node.layout(*PAIR, gpus=[1])
@@ -178,6 +178,7 @@ def test_a_driver_that_says_success_and_does_nothing_is_not_believed(machine):
 def test_a_client_that_no_list_shows_leaves_the_mode_pending_and_the_next_run_finishes(machine):
     node = machine("1xA100-80GB")
     pid = node.sim.hold(0, 0, kind="monitor")
+    node.hidden = True
     reply = node.layout(*PAIR)
     assert reply["error"]["code"] == "gpu_busy"
     assert reply["after"]["gpus"][0]["mig_pending"] is True
@@ -193,8 +194,25 @@ def test_a_lost_gpu_is_named_and_the_others_are_read(machine):
     info = node.ok("info")["after"]["gpus"]
     assert info[0]["error"] is None
     assert info[1]["error"]["code"] == "gpu_lost"
-    assert "fell off the bus" in node.refused("layout", "gpu_lost", entries=[entry(*PAIR)])["message"]
-    assert node.layout(*PAIR, gpus=[0])["error"] is None
+    assert "fell off the bus" in node.refused("layout", "gpu_lost", entries=[entry(*PAIR, gpus=[1])])["message"]
+    reply = node.layout(*PAIR)
+    assert reply["error"]["code"] == "gpu_lost"
+    assert len(profiles(reply)) == 2
+
+
+def test_one_gpu_that_refuses_does_not_keep_the_others_from_theirs(machine):
+    node = machine("3xA100-80GB")
+    node.sim.hold(1, 9830)
+    strict = node.refused("layout", "gpu_busy", entries=[entry(*PAIR)], stop_on_error=True)
+    assert strict["gpu"] == 1
+    reply = node.layout(*PAIR)
+    assert reply["error"]["code"] == "gpu_busy"
+    assert [len(gpu["instances"]) for gpu in reply["after"]["gpus"]] == [2, 0, 2]
+    assert {gpu: row["result"] for gpu, row in reply["data"]["gpus"].items()} == {
+        "0": "done",
+        "1": "refused",
+        "2": "done",
+    }
 
 
 def test_the_reply_is_plain_json_in_ascii(machine):

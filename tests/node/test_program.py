@@ -98,6 +98,7 @@ def test_instances_alone_need_the_mode(machine):
 def test_reset_does_only_what_is_due(machine):
     node = machine("2xA100-80GB")
     pid = node.sim.hold(1, 0, kind="monitor")
+    node.hidden = True
     node.call("mig_mode", enabled=True, gpus=[1])
     node.sim.release(pid)
     reply = node.ok("reset")

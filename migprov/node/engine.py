@@ -1,0 +1,283 @@
+"""Carrying a plan out: step by step, each asserted, each GPU by itself, written down before and after."""
+
+from __future__ import annotations
+
+import signal
+import time
+import traceback
+from contextlib import contextmanager, suppress
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+
+from ..mig import steps
+from ..mig.drain import Drain
+from ..mig.errors import GpuBusy, MigError
+from ..mig.history import as_entries
+from ..mig.plan import Planned, predict
+from ..mig.state import Gpu, State
+from ..mig.steps import Step
+from . import act, ending, journal, services
+from .errors import DriverHangs, EffectMissing, Stopped
+from .holders import Holders, modules
+from .nvml import Nvml
+from .read import read
+from .watchdog import Watchdog
+
+_SETTLE_S = 10.0
+_PAUSE_S = 0.2
+_DRAINING = (steps.STOP_SERVICE, steps.WAIT_FOR_PROCESS, steps.END_PROCESS)
+_SERVICES = (steps.STOP_SERVICE, steps.START_SERVICE)
+
+
+class Outcome(NamedTuple):
+    """What a task did. ``error`` is set when it failed; then ``steps`` were done and ``undone`` taken back."""
+
+    before: Optional[State]
+    after: Optional[State]
+    planned: Sequence[Step] = ()
+    steps: Sequence[Step] = ()
+    undone: Sequence[Step] = ()
+    data: Optional[Dict[str, Any]] = None
+    error: Optional[MigError] = None
+
+
+class Options(NamedTuple):
+    """How a plan is carried out. ``step_limit_s``: how long one step may take before the driver counts as hung."""
+
+    task: str
+    who: str
+    drain: Drain
+    stop_on_error: bool
+    step_limit_s: float
+    hung: Callable[[Outcome], None]
+
+
+class Engine:
+    """One run of a plan on one node. The node's lock is held by the caller."""
+
+    def __init__(self, nvml: Nvml, before: State, planned: Planned, options: Options) -> None:
+        self._nvml = nvml
+        self._before = before
+        self._planned = planned
+        self._options = options
+        self._done: List[Step] = []
+        self._undone: List[Step] = []
+        self._failed: Dict[Optional[int], MigError] = {error.gpu: error for error in planned.refused}
+        self._stopped_units: List[str] = []
+        self._drain_until: Optional[float] = None
+        self._ended = False
+        self._change = ""
+
+    def run(self) -> Outcome:
+        """Do the steps. Nothing is raised once the first one has begun: failures are in the outcome."""
+        planned = self._planned.steps
+        if planned:
+            self._change = journal.begin(
+                self._options.who,
+                self._options.task,
+                as_entries(self._before, {step.gpu for step in planned if step.gpu is not None}),
+                [step.to_json() for step in planned],
+                [step.unit for step in planned if step.action == steps.START_SERVICE],
+            )
+            with self._until_told_to_end():
+                self._all_steps()
+        return self._finish()
+
+    # -- the steps -------------------------------------------------------------------------------------------
+
+    def _all_steps(self) -> None:
+        try:
+            for step in self._planned.steps:
+                if step.action == steps.START_SERVICE:
+                    continue
+                if self._ended:
+                    self._failed.setdefault(step.gpu, _told_to_end())
+                if step.gpu in self._failed or (self._failed and self._options.stop_on_error):
+                    continue
+                self._one_step(step)
+        finally:
+            self._start_services()
+
+    def _one_step(self, step: Step) -> None:
+        try:
+            with Watchdog(self._limit(step), lambda: self._hang(step)):
+                self._patiently(step)
+        except Exception as failure:  # whatever it was: what has been done so far must be told
+            self._failed[step.gpu] = failure if isinstance(failure, MigError) else unexpected(failure)
+            own = [other for other in self._done if other.gpu == step.gpu]
+            with Watchdog(self._options.step_limit_s * 4, lambda: self._hang(step)):
+                self._undone += act.undo(self._nvml, own)
+            return
+        self._done.append(step)
+
+    def _limit(self, step: Step) -> float:
+        limit = self._options.step_limit_s
+        return limit + (self._options.drain.timeout_s + _SETTLE_S if step.action in _DRAINING else _SETTLE_S)
+
+    def _patiently(self, step: Step) -> None:
+        """After processes were ended the driver may still call the GPU in use for a moment; that is waited out."""
+        cleared = any(other.action in _DRAINING for other in self._done)
+        limit = time.monotonic() + (_SETTLE_S if cleared else 0.0)
+        while True:
+            try:
+                self._perform(step)
+                return
+            except GpuBusy as error:
+                if step.action in _DRAINING or time.monotonic() >= limit:
+                    raise self._named(error, step) from None
+            time.sleep(_PAUSE_S)
+
+    def _perform(self, step: Step) -> None:
+        if step.action == steps.STOP_SERVICE:
+            self._stopped_units.append(step.unit)  # also where stopping fails half-way: it is started again
+            services.stop(step.unit)
+        elif step.action == steps.WAIT_FOR_PROCESS:
+            ending.wait(step, self._deadline())
+        elif step.action == steps.END_PROCESS:
+            ending.end(step, self._deadline())
+        else:
+            act.perform(self._nvml, step)
+
+    def _deadline(self) -> float:
+        """One deadline for all work that has to go, counted from the first."""
+        if self._drain_until is None:
+            self._drain_until = time.monotonic() + self._options.drain.timeout_s
+        return self._drain_until
+
+    def _named(self, error: GpuBusy, step: Step) -> GpuBusy:
+        """The same error with the holders as they are now, or the kernel modules where there is no process."""
+        if error.holders or step.gpu is None:
+            return error
+        gpu = self._before.gpu(step.gpu)
+        try:
+            found = Holders().of_gpu(gpu.minor, self._nvml.clients(gpu.uuid))
+        except MigError:
+            return error
+        error.holders = [dict(process._asdict()) for process in found]
+        if found:
+            error.message += "; it is held by %s" % ", ".join(process.label for process in found[:5])
+        elif modules():
+            error.message += "; no process holds it: a kernel module may (%s)" % ", ".join(modules())
+            error.next = "unload the module that holds it, such as nvidia_drm (modprobe -r), then run again"
+        return error
+
+    def _start_services(self) -> None:
+        """Start again whatever was stopped, by this run or by one that died, whatever happened in between."""
+        for step in self._planned.steps:
+            if step.action != steps.START_SERVICE:
+                continue
+            stopped_here = any(other.unit == step.unit for other in self._planned.steps if other is not step)
+            if stopped_here and step.unit not in self._stopped_units:
+                continue
+            try:
+                services.start(step.unit)
+            except MigError as failure:
+                self._failed.setdefault(None, failure)
+            else:
+                self._done.append(step)
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def _finish(self) -> Outcome:
+        after: Optional[State] = None
+        try:
+            after = read(self._nvml)
+        except MigError as failure:
+            self._failed.setdefault(None, failure)
+        if after is not None:
+            self._compare(after)
+        outcome = self._outcome(after)
+        if self._change:
+            result, message = ("failed", str(outcome.error)) if outcome.error else ("done", "")
+            try:
+                journal.end(self._change, result, message)
+            except MigError as failure:
+                return outcome._replace(error=outcome.error or failure)
+        return outcome
+
+    def _compare(self, after: State) -> None:
+        expected = predict(self._before, self._planned.steps)
+        for index in {step.gpu for step in self._planned.steps if step.gpu is not None} - set(self._failed):
+            if shape(expected.gpu(index)) != shape(after.gpu(index)):
+                self._failed[index] = EffectMissing(
+                    "%s: every step reported success, and the GPU is not as planned" % after.gpu(index).label,
+                    gpu=index,
+                    next="look at before and after; another program may be changing this node",
+                )
+
+    def _outcome(self, after: Optional[State]) -> Outcome:
+        touched = {step.gpu for step in self._done if step.action not in _SERVICES}
+        results: Dict[str, Any] = {}
+        for index in sorted(i for i in touched | set(self._failed) if i is not None):
+            error = self._failed.get(index)
+            results[str(index)] = {
+                "result": ("failed" if index in touched else "refused") if error else "done",
+                "error": None if error is None else {"code": error.code, "message": error.message, "next": error.next},
+            }
+        return Outcome(
+            self._before,
+            after,
+            self._planned.steps,
+            self._done,
+            self._undone,
+            {"gpus": results},
+            self._error(),
+        )
+
+    def _error(self) -> Optional[MigError]:
+        errors = list(self._failed.values())
+        if not errors:
+            return None
+        first = errors[0]
+        if len(errors) > 1:
+            first.message = "%s (and %d more: see data)" % (first.message, len(errors) - 1)
+        return first
+
+    def _hang(self, step: Step) -> None:
+        """Called from the watchdog's thread: the driver does not answer, so neither can this run go on."""
+        error = DriverHangs(
+            "GPU %s: the step %s did not end within %d s: the driver hangs"
+            % (step.gpu, step.action, self._limit(step)),
+            gpu=step.gpu,
+            next="look at dmesg for Xid; the node may need a reboot; run again after that: it goes on from there",
+        )
+        self._failed = {step.gpu: error}
+        self._start_services()
+        with suppress(MigError):
+            journal.end(self._change, "interrupted", error.message)
+        self._options.hung(self._outcome(None))
+
+    @contextmanager
+    def _until_told_to_end(self) -> Iterator[None]:
+        """SIGTERM and SIGINT end the run after the step in hand; a lost terminal does not end it at all."""
+
+        def told(number: int, frame: object) -> None:
+            self._ended = True
+
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        saved = {number: signal.getsignal(number) for number in numbers}
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else told)
+        try:
+            yield
+        finally:
+            for number, handler in saved.items():
+                signal.signal(number, handler)
+
+
+def shape(gpu: Gpu) -> Any:
+    """What a plan decides about a GPU: mode, instances and what is inside them."""
+    inner = [(gi.profile_id, gi.start, sorted(ci.size for ci in gi.compute_instances)) for gi in gpu.instances]
+    return (gpu.error, gpu.mig_current, gpu.mig_pending, inner)
+
+
+def unexpected(failure: Exception) -> MigError:
+    """A failure that no code foresaw, as an error that says where it came from."""
+    where = " ".join(" ".join(traceback.format_tb(failure.__traceback__)[-1:]).split())
+    return MigError(
+        "the node program failed: %s: %s" % (type(failure).__name__, failure),
+        next="run info to see the node's state, and report this as a bug of migprov: %s" % where,
+    )
+
+
+def _told_to_end() -> Stopped:
+    return Stopped("the run was told to end before this GPU's turn was over", next="run again: it goes on from here")

@@ -1,0 +1,50 @@
+"""Stopping and starting systemd services."""
+
+from __future__ import annotations
+
+import subprocess
+
+from .errors import ServiceFailed
+
+_LIMIT_S = 120.0
+
+
+def stop(unit: str) -> None:
+    """Stop a unit; raises ServiceFailed with what systemctl answered."""
+    _systemctl("stop", unit)
+
+
+def start(unit: str) -> None:
+    """Start a unit; raises ServiceFailed with what systemctl answered."""
+    _systemctl("start", unit)
+
+
+def is_active(unit: str) -> bool:
+    """Whether the unit runs; False also where there is no systemd."""
+    try:
+        _systemctl("is-active", unit)
+    except ServiceFailed:
+        return False
+    return True
+
+
+def _systemctl(verb: str, unit: str) -> None:
+    try:
+        done = subprocess.run(
+            ["systemctl", verb, "--", unit],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_LIMIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ServiceFailed(
+            "systemctl %s %s: %s" % (verb, unit, error), next="look at the unit with systemctl status %s" % unit
+        ) from None
+    if done.returncode != 0:
+        answer = " ".join(done.stdout.decode("utf-8", "replace").split())[:300]
+        raise ServiceFailed(
+            "systemctl %s %s answered %d: %s" % (verb, unit, done.returncode, answer or "nothing"),
+            next="look at the unit with systemctl status %s" % unit,
+        )
