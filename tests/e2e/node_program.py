@@ -61,7 +61,10 @@ def serve() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         os.environ.update(asked["env"])
-        print(json.dumps(answer(request.parse(asked["request"]))), flush=True)
+        print(
+            json.dumps(answer(request.parse(asked["request"]), lambda reply: print(json.dumps(reply), flush=True))),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
