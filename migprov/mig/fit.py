@@ -118,6 +118,26 @@ def _free_starts(profile: Profile, taken: int) -> int:
     return sum(1 for start in profile.starts if not mask([(start, profile.size)]) & taken)
 
 
+def beside(card: Card, kept: Sequence[GpuInstance], wanted: Sequence[WantedInstance]) -> Tuple[str, ...]:
+    """The largest part of what is wanted, as profile names, that has a place beside instances that have to stay.
+
+    An instance that stays and is itself among what is wanted serves as such.
+    """
+    wants = [_want(card, item, None) for item in wanted]
+    fixed = []
+    for gi in kept:
+        profile = card.by_id(gi.profile_id)
+        if profile is not None:
+            fixed.append(Want(profile, gi.start, ()))
+    spare = list(wants)
+    for want in fixed:
+        served = next((w for w in spare if w.profile == want.profile and w.start in (None, want.start)), None)
+        if served is not None:
+            spare.remove(served)
+    part = next(_largest_parts(card, spare, fixed), ())
+    return tuple(want.profile.name for want in part)
+
+
 def _impossible(card: Card, wants: Sequence[Want], reason: Optional[str], gpu: Optional[int]) -> LayoutImpossible:
     names = count_names(want.profile.name for want in wants)
     why = reason or "no placement holds them all: their memory slices overlap (%d slices)" % card.memory_slices
@@ -130,10 +150,12 @@ def _impossible(card: Card, wants: Sequence[Want], reason: Optional[str], gpu: O
     )
 
 
-def _largest_parts(card: Card, wants: Sequence[Want]) -> Iterator[Tuple[Want, ...]]:
+def _largest_parts(card: Card, wants: Sequence[Want], fixed: Sequence[Want] = ()) -> Iterator[Tuple[Want, ...]]:
+    """Parts of what is wanted that can exist together, and with what is fixed, the largest first."""
     capped = sorted(wants, key=lambda want: -want.profile.slices)[:12]
     parts = {part for size in range(len(capped) + 1) for part in combinations(capped, size)}
     for part in sorted(parts, key=lambda p: (-sum(w.profile.slices for w in p), -len(p), repr(p))):
-        legal = conflict(card, [want.profile for want in part]) is None
-        if legal and next(arrangements([_item(want) for want in part]), None) is not None:
+        together = [*fixed, *part]
+        legal = conflict(card, [want.profile for want in together]) is None
+        if legal and next(arrangements([_item(want) for want in together]), None) is not None:
             yield part

@@ -7,8 +7,8 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 from . import geometry, names, steps
 from .drain import Drain, clear
 from .errors import GpuBusy, GpuLost, MigError, NotMigCapable, UnknownProfile
-from .fit import Busy, Fit, fit
-from .profiles import Card
+from .fit import Busy, Fit, beside, fit
+from .profiles import Card, count_names
 from .state import ComputeInstance, Gpu, GpuInstance, Process, State
 from .steps import Step
 from .wanted import WantedGpu, WantedInstance
@@ -132,7 +132,7 @@ def blocking(gpu: Gpu) -> List[Process]:
 def _instances(gpu: Gpu, card: Card, wanted: Sequence[WantedInstance], drain: Drain) -> List[Step]:
     chosen = fit(card, gpu.instances, _busy(gpu, drain), wanted, gpu.index)
     lost = _lost_processes(gpu, chosen)
-    done = clear(gpu, lost, "the wanted layout has no place for the instances they run on", drain)
+    done = clear(gpu, lost, _no_place(gpu, card, wanted, lost), drain)
     done += [step for gi in chosen.destroyed for step in _destroy(gpu, gi)]
     for placed in chosen.placed:
         if placed.kept is not None:
@@ -165,6 +165,23 @@ def _instances(gpu: Gpu, card: Card, wanted: Sequence[WantedInstance], drain: Dr
                 )
             )
     return done
+
+
+def _no_place(gpu: Gpu, card: Card, wanted: Sequence[WantedInstance], lost: Sequence[Process]) -> str:
+    """Why the work is in the way, and the nearest layout that would let it stay."""
+    if not lost:
+        return ""
+    busy = {process.gi_id for process in gpu.processes}
+    stay = [gi for gi in gpu.instances if gi.gi_id in busy]
+    rest = beside(card, stay, wanted)
+    return (
+        "the wanted layout has no place for what they run on; beside %s, which %s in use, there is room for %s of it"
+        % (
+            count_names("%s at slice %d" % (gi.profile, gi.start) for gi in stay),
+            "is" if len(stay) == 1 else "are",
+            count_names(rest) if rest else "nothing",
+        )
+    )
 
 
 def _busy(gpu: Gpu, drain: Drain) -> Busy:

@@ -140,6 +140,21 @@ def test_work_beside_what_changes_does_not_stop_it():
     assert [step.gi_id for step in plan(state(before), {0: TWO_3G}) if step.action == "destroy_gpu_instance"] == [7]
 
 
+def test_a_refusal_names_the_nearest_layout_that_lets_the_work_stay():
+    before = gpu(
+        instances=(instance(CARD, "3g.40gb", 4, 2), instance(CARD, "1g.10gb", 0, 7)),
+        processes=(process(gi_id=2, ci_id=0),),
+    )
+    for names, room in (
+        (("4g.40gb", "2g.20gb", "1g.10gb"), "there is room for 4g.40gb of it"),
+        (("7g.80gb",), "there is room for nothing of it"),
+        (("2g.20gb",) * 3, "there is room for 2g.20gb x 2 of it"),
+    ):
+        with pytest.raises(GpuBusy) as caught:
+            plan(state(before), {0: WantedGpu(True, tuple(WantedInstance(name) for name in names))})
+        assert "beside 3g.40gb at slice 4, which is in use, " + room in caught.value.message
+
+
 def test_a_busy_gpu_that_needs_no_change_is_no_error():
     assert plan(state(gpu(**OFF, processes=(process(),))), {0: DISABLED}) == []
 
