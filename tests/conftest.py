@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -40,6 +41,14 @@ def _own_environment(home: Path, cache: Path) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_SSH_ARGS": "-F /dev/null -C -o ControlMaster=auto -o ControlPersist=20s",
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_interrupt() -> None:
+    """Ctrl-C as a terminal delivers it: shells start what runs in the background with SIGINT ignored, and that
+    is inherited by all that the tests start."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
