@@ -258,7 +258,7 @@ def _after(gpu: Gpu, step: Step) -> Gpu:
     if step.action == steps.SET_MIG_MODE:
         return gpu._replace(mig_current=bool(step.enabled), mig_pending=bool(step.enabled))
     if step.action == steps.RESET_GPU:
-        return gpu._replace(mig_current=gpu.mig_pending, instances=())
+        return gpu._replace(mig_current=gpu.mig_pending, instances=(), needs_reset=None, error=None)
     if step.action == steps.DESTROY_GPU_INSTANCE:
         return gpu._replace(instances=tuple(gi for gi in gpu.instances if gi.start != step.start))
     if step.action == steps.CREATE_GPU_INSTANCE:

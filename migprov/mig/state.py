@@ -65,7 +65,10 @@ class Trouble(NamedTuple):
 
 
 class Gpu(NamedTuple):
-    """One GPU. ``error`` says why it could not be read; then the other fields hold what is known."""
+    """One GPU. ``error`` says why it could not be read; then the other fields hold what is known.
+
+    ``needs_reset`` says why it waits for a reset, apart from a pending MIG mode; None when it does not.
+    """
 
     index: int  # type: ignore[assignment]  # the name the field uses; tuple.index is not called
     uuid: str = ""
@@ -81,6 +84,7 @@ class Gpu(NamedTuple):
     mig_pending: bool = False
     instances: Tuple[GpuInstance, ...] = ()
     processes: Tuple[Process, ...] = ()
+    needs_reset: Optional[str] = None
     error: Optional[Trouble] = None
 
     @property

@@ -30,6 +30,8 @@ def _mode(gpu: Mapping[str, Any]) -> str:
     mode = "MIG enabled" if gpu["mig_current"] else "MIG disabled"
     if gpu["mig_pending"] != gpu["mig_current"]:
         mode += ", %s pending" % ("enabled" if gpu["mig_pending"] else "disabled")
+    if gpu.get("needs_reset"):
+        mode += ", needs a reset: %s" % gpu["needs_reset"]
     return mode
 
 

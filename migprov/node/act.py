@@ -96,8 +96,9 @@ def _set_mig_mode(nvml: Nvml, step: Step) -> None:
 
 def _reset(nvml: Nvml, step: Step) -> None:
     with nvml.released():
-        smi.reset(step.uuid)
-    current, pending = nvml.mig_mode(step.uuid) or (False, False)
+        smi.reset(step.uuid or str(step.gpu))  # a GPU that requires a reset may not even tell its UUID
+    uuid = step.uuid or nvml.identity(_known(step.gpu)).uuid
+    current, pending = nvml.mig_mode(uuid) or (False, False)
     if current != pending:
         raise ResetRefused("the reset left the MIG mode pending", next="reboot the node, then run again")
 

@@ -197,7 +197,10 @@ class Engine:
     def _compare(self, after: State) -> None:
         expected = predict(self._before, self._planned.steps)
         for index in {step.gpu for step in self._planned.steps if step.gpu is not None} - set(self._failed):
-            if shape(expected.gpu(index)) != shape(after.gpu(index)):
+            healed = self._before.gpu(index).error is not None  # what such a GPU would be could not be foreseen
+            if after.gpu(index).error is not None or (
+                not healed and shape(expected.gpu(index)) != shape(after.gpu(index))
+            ):
                 self._failed[index] = EffectMissing(
                     "%s: every step reported success, and the GPU is not as planned" % after.gpu(index).label,
                     gpu=index,

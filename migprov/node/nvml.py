@@ -18,6 +18,7 @@ from .nvml_data import Ci, Client, Gi, GiProfile, Identity, MigDevice
 NOT_SUPPORTED = 3
 NO_PERMISSION = 4
 NOT_FOUND = 6
+RESET_REQUIRED = 16
 IN_USE = 19
 INVALID_ARGUMENT = 2
 _LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND, _NOT_LOADED, _LOST, _MISMATCH = 12, 13, 9, 15, 18
@@ -106,6 +107,11 @@ class Nvml:
                 return None
             raise
         return bool(current), bool(pending)
+
+    def remapping_pending(self, uuid: str) -> bool:
+        """Whether rows of memory wait for a reset to be remapped; False where the GPU does not remap rows."""
+        rows = _supported("nvmlDeviceGetRemappedRows", pynvml.nvmlDeviceGetRemappedRows, self._device(uuid))
+        return bool(rows is not None and rows[2])
 
     def set_mig_mode(self, uuid: str, enabled: bool) -> int:
         """Ask for the mode; the answer is the activation status (0, or why it is not in effect)."""
@@ -373,6 +379,11 @@ def _typed(name: str, value: int, text: str) -> MigError:
     if value == NO_PERMISSION:
         return errors.NoPermission(
             "%s: insufficient permissions" % name, next="run as root: become in Ansible, --become on the command line"
+        )
+    if value == RESET_REQUIRED:
+        return errors.ResetRequired(
+            "the GPU requires a reset (%s)" % name,
+            next="look at dmesg for the Xid behind it; the task reset (module gpu_reset) resets just this GPU",
         )
     if value == IN_USE:
         return GpuBusy("%s: in use by another client" % name, next="end the work that uses it, then run again")

@@ -49,11 +49,15 @@ def read_gpu(
                 found = read_card(nvml, gpu)
             if gpu.mig_current and found is not None:
                 gpu = gpu._replace(instances=_instances(nvml, gpu, found))
+        if nvml.remapping_pending(gpu.uuid):
+            gpu = gpu._replace(needs_reset="rows of its memory wait to be remapped")
         if holders is not None:
             gpu = gpu._replace(processes=holders.of_gpu(gpu.minor, nvml.clients(gpu.uuid)))
     except MigError as error:
         if error.code == "no_permission":
             raise
+        if error.code == "reset_required":
+            gpu = gpu._replace(needs_reset="the driver requires it")
         return gpu._replace(error=Trouble(error.code, error.message)), found
     return gpu, found
 

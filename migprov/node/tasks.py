@@ -184,7 +184,7 @@ def _plan_reset(state: State, request: Request) -> Planned:
     planned: List[Step] = []
     refused: List[MigError] = []
     for gpu in _selected(state, request):
-        if not force and gpu.mig_current == gpu.mig_pending:
+        if not force and gpu.mig_current == gpu.mig_pending and gpu.needs_reset is None:
             continue
         try:
             planned += clear(gpu, gpu.processes, "it would be reset", _drain(request))

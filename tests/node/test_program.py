@@ -110,6 +110,22 @@ def test_reset_does_only_what_is_due(machine):
     assert node.refused("reset", "gpu_busy", force=True, gpus=[0])["holders"][0]["pid"] == held
 
 
+def test_a_gpu_that_requires_a_reset_is_told_apart_and_healed_when_asked(machine):
+    node = machine("2xA100-80GB")
+    node.sim.fault(1, requires_reset=True)
+    gpu = node.ok("info")["after"]["gpus"][1]
+    assert gpu["error"]["code"] == "reset_required"
+    assert gpu["needs_reset"]
+    reply = node.call("layout", entries=[entry("7g.80gb")])
+    assert [len(gpu["instances"]) for gpu in reply["after"]["gpus"]] == [1, 0]
+    assert "requires a reset" in reply["error"]["message"]
+    reply = node.ok("reset")
+    assert [step["gpu"] for step in reply["steps"]] == [1]
+    assert reply["after"]["gpus"][1]["error"] is None
+    assert node.layout("7g.80gb")["error"] is None
+    assert node.ok("reset")["changed"] is False
+
+
 def test_verify_lists_every_difference_and_writes_nothing(machine):
     node = machine("2xA100-80GB")
     error = node.refused("verify", "not_as_wanted", entries=[entry("7g.80gb")])
