@@ -22,6 +22,7 @@ import errno
 import hashlib
 import os
 import stat
+import zipimport
 
 mode, digest, size, request, source = sys.argv[1:6]
 me = os.geteuid()
@@ -46,18 +47,21 @@ def home():
 
 
 folder = os.path.join(home(), ".cache", "migprov")
-path = os.path.join(folder, digest + ".pyz")
+name = digest + ".pyz"
 
 
-def check_folder():
-    # type: () -> None
-    s = os.lstat(folder)
-    if not stat.S_ISDIR(s.st_mode):
+def checked():
+    # type: () -> str
+    # The way to the folder through its descriptor, so that the folder that was checked is the one used.
+    if not stat.S_ISDIR(os.lstat(folder).st_mode):
         stop(113, folder + " is not a folder")
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    s = os.fstat(fd)
     if s.st_uid != me:
         stop(113, folder + " belongs to user " + str(s.st_uid))
     if s.st_mode & 18:
         stop(113, folder + " can be written by others (mode " + oct(s.st_mode & 4095)[2:] + ")")
+    return "/proc/self/fd/" + str(fd) + "/"
 
 
 def read(fd, n):
@@ -72,83 +76,80 @@ def read(fd, n):
     return b"".join(parts)
 
 
-def opened():
-    # type: () -> int
-    # The open file is hashed and then run through its descriptor: nobody can swap it in between.
-    try:
-        check_folder()
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as e:
-        if e.errno in (errno.ENOENT, errno.ELOOP):
-            stop(110, "not there")
-        stop(114, str(e))
+def opened(name, sha):
+    # type: (str, str) -> str
+    # The open file is hashed and then run through its descriptor: nobody can swap it in between. It stays open,
+    # because zipimport remembers what it saw by this path. OSError: not there, or another.
+    fd = os.open(here + name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     s = os.fstat(fd)
     good = stat.S_ISREG(s.st_mode) and s.st_uid == me and not s.st_mode & 18
-    if not good or hashlib.sha256(read(fd, s.st_size)).hexdigest() != digest:
-        stop(110, "not there")
-    return fd
-
-
-def tidy():
-    # type: () -> None
-    # Keeps the three newest programs, and no part of an upload that broke off an hour ago.
-    olds = []
-    for n in os.listdir(folder):
-        p = os.path.join(folder, n)
-        t = os.lstat(p).st_mtime
-        if n.endswith(".pyz") and len(n) == 68:
-            olds.append((t, p))
-        elif n.startswith("new-") and t < os.stat(path).st_mtime - 3600:
-            os.unlink(p)
-    for old in sorted(olds)[:-3]:
-        if old[1] != path:
-            os.unlink(old[1])
+    if not good or hashlib.sha256(read(fd, s.st_size)).hexdigest() != sha:
+        raise FileNotFoundError(errno.ENOENT, "not there")
+    return "/proc/self/fd/" + str(fd)
 
 
 def install():
-    # type: () -> None
+    # type: () -> str
     fd = 0 if source == "-" else os.open(source, os.O_RDONLY)
     data = read(fd, int(size))
     if hashlib.sha256(data).hexdigest() != digest:
         stop(115, str(len(data)) + " of " + size + " bytes arrived, or others")
-    new = os.path.join(folder, "new-" + str(os.getpid()))
-    try:
-        for f in (os.path.dirname(folder), folder):
-            try:
-                os.mkdir(f, 448)
-            except FileExistsError:
-                pass
-        check_folder()
+    for f in (os.path.dirname(folder), folder):
         try:
-            os.unlink(new)
-        except FileNotFoundError:
+            os.mkdir(f, 448)
+        except FileExistsError:
             pass
-        out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 384)
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(out, rest) :]
-            os.close(out)
-            os.rename(new, path)
-        except OSError:
-            os.unlink(new)
-            raise
-    except OSError as e:
-        stop(114, str(e))
+    here = checked()
+    new = here + "new-" + os.urandom(8).hex()
+    out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 384)
     try:
-        tidy()
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(out, rest) :]
+        os.close(out)
+        os.rename(new, here + name)
     except OSError:
-        pass
+        os.unlink(new)
+        raise
+    return here
 
 
-if mode == "install":
-    install()
-fd = opened()
+def twin():
+    # type: () -> str
+    # The same program as this interpreter compiled it before, which starts much faster.
+    for n in os.listdir(here):
+        if n.startswith(prefix):
+            try:
+                zip = opened(n, n[len(prefix) : -8])
+                zipimport.zipimporter(zip).get_code("__main__")
+                return zip
+            except Exception:
+                broken.append(n)
+    return ""
+
+
+here = ""
+try:
+    here = install() if mode == "install" else checked()
+    zip = opened(name, digest)
+except OSError as e:
+    if mode == "run" and e.errno in (errno.ENOENT, errno.ELOOP):
+        stop(110, "not there")
+    stop(114, folder + ": " + str(e.strerror))
+sys.path.insert(0, zip)
+broken = []  # type: list[str]
+run = ""
+# Whatever goes wrong with the twin, the program runs as it is.
+try:
+    prefix = digest + "-" + sys.implementation.cache_tag + "-"
+    run = twin()
+    if mode == "install" or not run:
+        __import__("migprov_twin").refresh(here, zip, os.path.join(folder, name), prefix, run, broken)
+        run = run or twin()
+except Exception:  # noqa: S110
+    pass
+sys.path[0] = run or zip
 if request != "-":
     os.dup2(os.open(request, os.O_RDONLY), 0)
-zip = "/proc/self/fd/" + str(fd)
-sys.argv[:] = [path]
-sys.path.insert(0, zip)
-import zipimport
-
-exec(zipimport.zipimporter(zip).get_code("__main__"), {"__name__": "__main__"})
+sys.argv[:] = [os.path.join(folder, name)]
+exec(zipimport.zipimporter(sys.path[0]).get_code("__main__"), {"__name__": "__main__"})

@@ -105,7 +105,8 @@ def _command(python: str | None, *arguments: str) -> str:
 def _bootstrap() -> str:
     # One exec("...") on one line: csh allows no line break within quotes.
     source = resources.files(__package__).joinpath("bootstrap.py").read_text("utf-8")
-    lines = [line for line in source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    bare = [line.partition("  # ")[0] for line in source.splitlines()]
+    lines = [line for line in bare if line.strip() and not line.lstrip().startswith("#")]
     shorter = [" " * ((len(line) - len(line.lstrip())) // 4) + line.lstrip() for line in lines]
     return f"exec({json.dumps(chr(10).join(shorter))})"
 

@@ -1,4 +1,4 @@
-"""The node program as one file: a zipapp of `migprov/mig`, `migprov/node` and `pynvml.py`.
+"""The node program as one file: a zipapp of `migprov/mig`, `migprov/node`, `pynvml.py` and `twin.py`.
 
 Byte for byte the same for the same sources (order, times and permissions are fixed), so that its SHA-256
 can be its name on every node.
@@ -17,10 +17,13 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = "migprov_node"
+TWIN = "migprov_twin.py"  # what the bootstrap calls to keep the program compiled
+TWIN_SOURCE = Path(__file__).with_name("twin.py")
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _MAIN = f"""\
-import runpy
-runpy.run_module("{PACKAGE}.node", run_name="__main__", alter_sys=True)
+import sys
+from {PACKAGE}.node.__main__ import main
+sys.exit(main())
 """
 
 
@@ -39,7 +42,7 @@ def program() -> Program:
     Raises:
         RuntimeError: nvidia-ml-py is not installed here.
     """
-    data = _pack(sorted(_files()))
+    data = pack(sorted(_files()))
     return Program(data, hashlib.sha256(data).hexdigest())
 
 
@@ -54,6 +57,7 @@ def _files() -> Iterator[tuple[str, bytes]]:
                 yield name, path.read_bytes()
             elif path.suffix == ".json":
                 yield name, _minified(path.read_bytes())
+    yield TWIN, TWIN_SOURCE.read_bytes()
     yield "pynvml.py", _pynvml().read_bytes()
 
 
@@ -69,7 +73,8 @@ def _pynvml() -> Path:
     return Path(spec.origin)
 
 
-def _pack(files: list[tuple[str, bytes]]) -> bytes:
+def pack(files: list[tuple[str, bytes]]) -> bytes:
+    """The zipapp of these names and contents; the same bytes for the same files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, content in files:

@@ -15,21 +15,7 @@ import pytest
 
 from migprov.connect.program import program
 
-REQUEST = b'{"protocol": 1, "task": "info", "params": {}, "check": false}'
-
-
-def interpreters() -> list[str]:
-    """Every CPython 3.8 to 3.13 that is to be found here."""
-    found = [Path(sys.executable), Path("/usr/bin/python3")]
-    found += sorted(Path.home().glob(".pyenv/versions/3.*/bin/python"))
-    by_version = {}
-    for path in found:
-        if path.exists():
-            ask = [path, "-c", "import sys; print(*sys.version_info[:2])"]
-            major, minor = map(int, subprocess.check_output(ask).split())
-            if (3, 8) <= (major, minor) <= (3, 13):
-                by_version.setdefault((major, minor), str(path))
-    return [path for _, path in sorted(by_version.items())]
+from .machine import REQUEST, interpreters
 
 
 def test_another_process_at_another_time_builds_the_same_bytes():

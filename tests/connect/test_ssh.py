@@ -45,7 +45,7 @@ def test_the_first_call_is_two_round_trips_and_the_next_ones_one(server):
     assert server.commands() == 5
     connection.close()
     connection.close()
-    assert [path.name for path in server.cache.iterdir()] == [f"{program().digest}.pyz"]
+    assert [path.name for path in server.cache.glob("*.pyz")] == [f"{program().digest}.pyz"]
     ask(server)
     assert server.commands() == 6
 
