@@ -84,6 +84,8 @@ class _Fleet:
         self._next = iter(targets)
         self._lock = threading.Lock()
         self._stopping = False
+        # Shut until all workers are counted: a Ctrl-C in between must not forget one that has begun a node.
+        self._gate = threading.Event()
         self._told: queue.SimpleQueue[Target | tuple[Target, Result] | None] = queue.SimpleQueue()
         self._results: dict[str, Result] = {}
         self._workers = 0
@@ -94,6 +96,7 @@ class _Fleet:
             # Daemons, so that a second Ctrl-C need not wait for them.
             threading.Thread(target=self._work, name=f"migprov-{number}", daemon=True).start()
             self._workers += 1
+        self._gate.set()
 
     def events(self) -> Iterator[Event]:
         """What happens, until every worker has ended."""
@@ -112,6 +115,7 @@ class _Fleet:
     def finish(self) -> None:
         """Begin no further node and wait for those under way."""
         self._stopping = True
+        self._gate.set()
         for _ in self.events():
             pass
 
@@ -119,6 +123,7 @@ class _Fleet:
         return {t.name: self._results[t.name] for t in self._targets if t.name in self._results}
 
     def _work(self) -> None:
+        self._gate.wait()
         try:
             while (target := self._take()) is not None:
                 if self._until is not None and time.monotonic() >= self._until:

@@ -193,7 +193,7 @@ def told(self):
     return events(self)
 fleet.events = told
 def task(node):
-    print("begun", node.name, flush=True)
+    print(f"begun {node.name}\\n", end="", flush=True)  # one write, for two threads print at once
     assert go.wait(60)
     return Result(node.name, "layout", changed=True)
 def watch():
