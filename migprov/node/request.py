@@ -17,7 +17,7 @@ _PARAMS = {
     "mig_mode": ("enabled", "gpus", *_DRAIN),
     "reset": ("gpus", "force", *_DRAIN),
     "instances": ("instances", "gpus", *_DRAIN),
-    "verify": ("entries",),
+    "verify": ("entries", "cuda"),
     "layout": ("entries", *_DRAIN),
     "drain": ("gpus", *_DRAIN),
     "rollback": _DRAIN,

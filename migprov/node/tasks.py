@@ -15,7 +15,7 @@ from ..mig.select import chosen, wanted_gpus
 from ..mig.state import Gpu, State
 from ..mig.steps import Step
 from ..mig.wanted import WantedGpu, entries_from_json, instances_from_json, selectors
-from . import driver, journal, services
+from . import cuda, driver, journal, services
 from .engine import Engine, Options, Outcome
 from .errors import ModeNotEffective, NoHistory, NotAsWanted
 from .lock import locked
@@ -116,13 +116,17 @@ def _driver(nvml: Nvml, request: Request) -> Outcome:
 
 def _verify(nvml: Nvml, request: Request) -> Outcome:
     entries = entries_from_json(request.params.get("entries"))
+    with_cuda = request.flag("cuda", False)
     state = read(nvml)
     try:
         wanted = wanted_gpus(state.gpus, entries)
     except MigError as error:
         return Outcome(state, state, error=error)
     found = differences(state, wanted)
-    data = {"verified": sorted(wanted)}
+    data: Dict[str, Any] = {"verified": sorted(wanted)}
+    if with_cuda and not found:
+        data["cuda"] = cuda.check([state.gpu(index) for index in sorted(wanted)], request.step_limit_s)
+        found = cuda.failures(data["cuda"])
     if not found:
         return Outcome(state, state, data=data)
     differs = NotAsWanted(
