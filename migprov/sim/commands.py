@@ -84,20 +84,32 @@ def release(folder: Path, pids: tuple[int, ...], everyone: bool) -> None:
 @click.option("--error", help="The error it returns: a code, or a name such as IN_USE.")
 @click.option("--times", type=click.IntRange(1), help="How often.  [default: until cleared]")
 @click.option("--hang", "hang_s", type=click.FloatRange(0), metavar="SECONDS", help="The call hangs first.")
+@click.option("--skip", type=click.IntRange(0), default=0, help="How many such calls pass before.")
+@click.option("--late", is_flag=True, help="The call does its work before it goes wrong.")
+@click.option("--kill", is_flag=True, help="The process that makes the call is killed.")
 @click.option("--lost/--found", default=None, help="The GPU fell off the bus.")
 @click.option("--hypervisor/--bare-metal", default=None, help="A hypervisor forbids resets.")
 @click.option("--requires-reset/--no-requires-reset", default=None, help="The GPU answers nothing until reset.")
 @click.option("--driver", type=click.Choice(CONDITIONS), help="What has become of the driver itself.")
 @click.option("--clear", is_flag=True, help="First undo every fault.")
-def fault(folder: Path, gpu: str | None, driver: str | None, clear: bool, **options: Any) -> None:
+def fault(
+    folder: Path,
+    gpu: str | None,
+    driver: str | None,
+    clear: bool,
+    skip: int,
+    late: bool,
+    kill: bool,
+    **options: Any,
+) -> None:
     """Make something go wrong on GPU (index or UUID; without it: on any)."""
     node = _open(folder)
     if clear:
         node.clear_faults()
     if driver:
         node.set_driver(driver)
-    if any(value is not None for value in options.values()):
-        node.fault(gpu, **options)
+    if kill or any(value is not None for value in options.values()):
+        node.fault(gpu, skip=skip, late=late, kill=kill, **options)
     elif not clear and not driver:
         raise click.UsageError("Say what goes wrong: --error, --hang, --lost, --hypervisor, ... or --clear.")
 

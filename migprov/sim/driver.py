@@ -168,6 +168,9 @@ class SimNode:
         times: int | None = None,
         hang_s: float | None = None,
         *,
+        skip: int = 0,
+        late: bool = False,
+        kill: bool = False,
         lost: bool | None = None,
         hypervisor: bool | None = None,
         requires_reset: bool | None = None,
@@ -180,6 +183,9 @@ class SimNode:
             error: the code it returns, as number or name (`GPU_IS_LOST`).
             times: how often; None: until `clear_faults`.
             hang_s: seconds that the call hangs first.
+            skip: how many such calls pass before.
+            late: the call does its work, and what goes wrong comes after it.
+            kill: the process that makes the call dies of SIGKILL; of a reset, nvidia-smi and whoever started it.
             lost: the GPU fell off the bus: every call about it answers 15, until a reboot.
             hypervisor: a machine under a hypervisor that passes the GPU through: it cannot be reset, a mode
                 change stays pending until a reboot.
@@ -191,10 +197,12 @@ class SimNode:
         with state.changing(self._state) as node:
             index = None if gpu is None else records.gpu_index(node, gpu)
             faults.set_conditions(node, index, lost=lost, hypervisor=hypervisor, requires_reset=requires_reset)
-            if error is not None or hang_s is not None:
-                faults.add(node, index, call=call, error=error, times=times, hang_s=hang_s)
+            if error is not None or hang_s is not None or kill:
+                faults.add(
+                    node, index, call=call, error=error, times=times, hang_s=hang_s, skip=skip, late=late, kill=kill
+                )
             elif call is not None:
-                raise SimError("a fault of a call is an error or a hang", next="give error or hang_s")
+                raise SimError("a fault of a call is an error, a hang or a kill", next="give error, hang_s or kill")
 
     def clear_faults(self) -> None:
         """Undo every `fault`."""

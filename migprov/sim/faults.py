@@ -34,12 +34,17 @@ def add(
     error: str | int | None,
     times: int | None,
     hang_s: float | None,
+    skip: int = 0,
+    late: bool = False,
+    kill: bool = False,
 ) -> None:
-    """Let a call fail or hang. Raises SimError when there is no such call or error, or no room."""
+    """Let a call fail, hang or kill its caller. Raises SimError when there is no such call or error, or no room."""
     if call is None and gpu is None:
         raise SimError("a fault is about a GPU, a call, or both", next="give gpu or call")
     if times is not None and times < 1:
         raise SimError(f"a fault cannot happen {times} times")
+    if skip < 0:
+        raise SimError(f"{skip} calls cannot pass before the fault")
     code = _error(error)
     _check_call(node, call)
     for fault in node.faults:
@@ -49,6 +54,7 @@ def add(
             fault.error = code
             fault.times = -1 if times is None else times
             fault.hang_us = int((hang_s or 0) * 1e6)
+            fault.skip, fault.late, fault.kill = skip, int(late), int(kill)
             fault.used = 1
             return
     raise SimError(f"at most {layout.MAX_FAULTS} faults at once", next="clear those that are over")

@@ -132,6 +132,9 @@ def _fault(fault: layout.Fault) -> dict[str, Any]:
         "error": fault.error or None,
         "times": None if fault.times < 0 else fault.times,
         "hang_s": fault.hang_us / 1e6 or None,
+        "skip": fault.skip,
+        "late": bool(fault.late),
+        "kill": bool(fault.kill),
     }
 
 

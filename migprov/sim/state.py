@@ -18,7 +18,7 @@ from pathlib import Path
 from .errors import SimError
 
 MAGIC = 0x4D4947504D495331
-LAYOUT = 1
+LAYOUT = 2
 MAX_GPUS, MAX_PROFILES, MAX_STARTS, MAX_CI_PROFILES, MAX_INSTANCES = 16, 18, 8, 8, 8
 MAX_PROCESSES, MAX_FAULTS, MAX_CALLS, CALL_NAME = 256, 64, 512, 64
 NO_INSTANCE = 0xFFFFFFFF
@@ -100,6 +100,7 @@ class Fault(ctypes.Structure):
         ("hang_us", c_uint64),
         ("used", c_uint32),
         *((name, c_int32) for name in ("gpu", "error", "times")),
+        *((name, c_uint32) for name in ("skip", "late", "kill")),
     ]
 
 

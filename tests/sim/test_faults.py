@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -96,6 +100,34 @@ def test_a_hang_and_a_delay_take_at_least_so_long(sim: Callable[..., Any]) -> No
     assert seconds() >= 0.05
     nvml.node.latency("nvmlDeviceGetMigMode", 30000)
     assert seconds() >= 0.03
+
+
+def test_calls_that_pass_before_and_a_fault_that_comes_after_the_work(sim: Callable[..., Any]) -> None:
+    nvml = sim("1xA100-80GB")
+    gpu = nvml.cut()
+    call = "nvmlDeviceCreateGpuInstanceWithPlacement"
+    nvml.node.fault(0, call, "UNKNOWN", times=1, skip=1, late=True)
+    nvml.create(gpu, "1g.10gb", 0)
+    with pytest.raises(pynvml.NVMLError_Unknown):
+        nvml.create(gpu, "1g.10gb", 1)
+    nvml.create(gpu, "1g.10gb", 2)
+    assert [gi["start"] for gi in nvml.node.show()["gpus"][0]["instances"]] == [0, 1, 2]
+    assert [write["result"] for write in nvml.node.writes()[-3:]] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("call", ["nvmlDeviceSetMigMode", "migprovSimResetGpu"])
+def test_a_call_kills_who_makes_it(make_node: Callable[..., SimNode], call: str, late: bool) -> None:
+    node = make_node("1xA100-80GB")
+    node.fault(0, call, kill=True, late=late)
+    reset = "import subprocess; subprocess.run(['nvidia-smi', '-r', '-i', '0'])"
+    mode = "import pynvml as n; n.nvmlInit(); n.nvmlDeviceSetMigMode(n.nvmlDeviceGetHandleByIndex(0), 1)"
+    code = mode if call == "nvmlDeviceSetMigMode" else reset
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **node.env()}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert node.write_count() == int(late)
+    node.clear_faults()
+    assert node.show()["faults"] == []
 
 
 def test_what_cannot_be(make_node: Callable[..., SimNode]) -> None:

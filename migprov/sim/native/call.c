@@ -1,10 +1,12 @@
 #include "call.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 _Static_assert(sizeof(nvmlGpuInstanceProfileInfo_t) == 48, "ABI");
 _Static_assert(sizeof(nvmlGpuInstanceProfileInfo_v2_t) == 152, "ABI");
@@ -29,6 +31,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static Store node;
 static unsigned references;
 static int init_failed;
+static _Thread_local Fault late; /* what befalls the present call once it has done its work */
 
 static void lock(void)
 {
@@ -63,8 +66,16 @@ static int fault_names(const Fault *fault, const char *call)
     return *rest == '\0' || (rest[0] == '_' && rest[1] == 'v') || strcmp(rest, "V") == 0;
 }
 
-/* An injected fault for this call: its error (0: none) and how long the call hangs first. */
-static nvmlReturn_t take_fault(State *state, int writable, CallId id, int gpu, uint64_t *hang_us)
+/* nvidia-smi is only the hand of whoever asked for the reset: that one dies as well. */
+static void die(CallId id)
+{
+    if (id == CALL_migprovSimResetGpu)
+        kill(getppid(), SIGKILL);
+    kill(getpid(), SIGKILL);
+}
+
+/* A copy of the injected fault for this call; all zero: none. */
+static Fault take_fault(State *state, int writable, CallId id, int gpu)
 {
     for (int i = 0; i < MAX_FAULTS; i++) {
         Fault *fault = &state->faults[i];
@@ -72,12 +83,15 @@ static nvmlReturn_t take_fault(State *state, int writable, CallId id, int gpu, u
             continue;
         if ((fault->call[0] == '\0' && gpu < 0) || !fault_names(fault, call_names[id]))
             continue;
+        if (fault->skip > 0) {
+            fault->skip -= writable ? 1 : 0;
+            continue;
+        }
         if (fault->times > 0 && writable)
             fault->times--;
-        *hang_us += fault->hang_us;
-        return fault->error;
+        return *fault;
     }
-    return NVML_SUCCESS;
+    return (Fault){0};
 }
 
 /* Locks. Counts the call, then waits (unlocked) as long as latency and faults say. */
@@ -93,7 +107,12 @@ static nvmlReturn_t begin(CallId id, const void *handle)
         state->counters[id]++;
     uint64_t wait_us = state->latency_us[id];
     int gpu = handle ? handle_gpu_index(state, handle) : -1;
-    nvmlReturn_t error = take_fault(state, node.writable, id, gpu, &wait_us);
+    Fault fault = take_fault(state, node.writable, id, gpu), none = {0};
+    late = fault.late ? fault : none;
+    nvmlReturn_t error = fault.late ? NVML_SUCCESS : (nvmlReturn_t)fault.error;
+    if (fault.kill && !fault.late)
+        die(id);
+    wait_us += fault.late ? 0 : fault.hang_us;
     if (wait_us) {
         unlock();
         pause_us(wait_us);
@@ -168,8 +187,13 @@ nvmlReturn_t enter_ci(Call *call, CallId id, const void *ci)
 
 nvmlReturn_t leave(Call *call, nvmlReturn_t result)
 {
-    (void)call;
     unlock();
+    if (late.kill)
+        die(call->id);
+    if (late.hang_us)
+        pause_us(late.hang_us);
+    if (late.error)
+        result = (nvmlReturn_t)late.error;
     return result;
 }
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define SIM_MAGIC 0x4D4947504D495331ull
-#define SIM_LAYOUT 1u
+#define SIM_LAYOUT 2u
 
 enum {
     MAX_GPUS = 16,
@@ -78,6 +78,7 @@ typedef struct {
     uint64_t hang_us;
     uint32_t used;
     int32_t gpu, error, times; /* gpu -1: any; error 0: none; times -1: for ever */
+    uint32_t skip, late, kill; /* skip: calls that pass first; late: the call does its work before the fault */
 } Fault;
 
 typedef struct {
