@@ -49,8 +49,19 @@ def verdicts(results: Sequence[Result]) -> Iterator[RenderableType]:
         if result.failed:
             yield from _error(result)
         else:
-            yield Text.assemble((f"{result.host}: ", "bold"), ("as wanted", "green"))
+            yield Text.assemble((f"{result.host}: ", "bold"), ("as wanted", "green"), *_cuda(result))
     yield from _summary(results, {"as wanted": sum(not result.failed for result in results)})
+
+
+def _cuda(result: Result) -> Iterator[str]:
+    """How the trial of CUDA went: how many devices work, and which were not tried for what reason."""
+    tried = [one for one in (result.data.get("cuda") or {}).values() if isinstance(one, dict)]
+    works = sum(one.get("result") == "ok" for one in tried)
+    if works:
+        yield f", CUDA works on {works} of {len(tried)} device{'' if len(tried) == 1 else 's'}"
+    reasons = [str(one.get("message")) for one in tried if one.get("result") == "skipped"]
+    for reason in dict.fromkeys(reasons):
+        yield f", CUDA skipped on {reasons.count(reason)}: {reason}"
 
 
 def _headline(result: Result) -> Text:

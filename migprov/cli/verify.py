@@ -16,8 +16,9 @@ from .work import work
 @click.argument("file")
 @click.argument("name")
 @where_options
+@click.option("--cuda", is_flag=True, help="Also allocate, set and read back memory on every device.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a node, one a line.")
-def command(file: str, name: str, as_json: bool, **where: Any) -> None:
+def command(file: str, name: str, cuda: bool, as_json: bool, **where: Any) -> None:
     """Check that the nodes are exactly as the layout NAME of the layout file FILE says.
 
     Exit code 0 only when every node is. Never changes anything.
@@ -34,7 +35,7 @@ def command(file: str, name: str, as_json: bool, **where: Any) -> None:
 
     code = work(
         places,
-        lambda node: node.verify(layout),
+        lambda node: node.verify(layout, cuda=cuda),
         show,
         as_json=as_json,
         writes=False,

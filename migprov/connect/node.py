@@ -71,9 +71,12 @@ class Node:
         wanted = [_instance(one) for one in instances]
         return self.task("instances", {"instances": wanted, "gpus": _selectors(gpus)}, check=check)
 
-    def verify(self, layout: Layout) -> Result:
-        """Check that the GPUs are exactly as the layout says. Never writes."""
-        return self.task("verify", {"entries": _entries(layout)})
+    def verify(self, layout: Layout, cuda: bool = False) -> Result:
+        """Check that the GPUs are exactly as the layout says; with `cuda` also that CUDA works on every device.
+
+        Never changes anything. `data["cuda"]` of the result says for each device's UUID how it went.
+        """
+        return self.task("verify", {"entries": _entries(layout), **({"cuda": True} if cuda else {})})
 
     def layout(self, layout: Layout, check: bool = False) -> Result:
         """Bring the GPUs to the layout: mode, reset, instances, whatever is needed and nothing else."""
