@@ -6,7 +6,7 @@ from collections import Counter
 from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from . import names
-from .arrange import Item, arrangements
+from .arrange import Item, arrangements, mask
 from .errors import LayoutImpossible
 from .profiles import Profile
 from .state import ComputeInstance
@@ -70,7 +70,7 @@ def reconcile(
         return Reconciled((), (), 0)
     if not existing:
         order = sorted(wanted, key=lambda compute: -compute.slices)
-        if pinned:
+        if pinned or not _first_fit(slices, order):
             starts = next(_placements(slices, order))
             order = [Compute(compute.slices, start) for compute, start in zip(order, starts)]
         return Reconciled((), tuple(order), 0)
@@ -88,7 +88,29 @@ def reconcile(
 def _placements(slices: int, wanted: Sequence[Compute]) -> Iterator[Tuple[int, ...]]:
     items: List[Item] = []
     for compute in wanted:
-        anywhere = tuple(range(slices - compute.slices + 1))
-        starts = anywhere if compute.start is None else tuple(s for s in anywhere if s == compute.start)
-        items.append(Item((compute.slices, -1 if compute.start is None else compute.start), starts, compute.slices))
+        starts = _starts(slices, compute.slices) if compute.start is None else (compute.start,)
+        fitting = tuple(start for start in starts if start + compute.slices <= slices)
+        kind = (compute.slices, -1 if compute.start is None else compute.start)
+        items.append(Item(kind, fitting, compute.slices))
     return arrangements(items)
+
+
+def _starts(slices: int, size: int) -> Tuple[int, ...]:
+    """Where a compute instance can start: multiples of its size rounded up to a power of two.
+
+    Derived: it yields every recorded instance count, such as two 3c in a 7g and one 2c in a 3g.
+    """
+    step = 1 << (size - 1).bit_length()
+    return tuple(range(0, slices - size + 1, step))
+
+
+def _first_fit(slices: int, order: Sequence[Compute]) -> bool:
+    """Whether a driver that takes the first free place for each, in this order, finds room for all."""
+    taken = 0
+    for compute in order:
+        spans = (mask([(start, compute.slices)]) for start in _starts(slices, compute.slices))
+        span = next((span for span in spans if not span & taken), None)
+        if span is None:
+            return False
+        taken |= span
+    return True

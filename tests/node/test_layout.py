@@ -86,6 +86,21 @@ def test_compute_instances_inside_a_gpu_instance(machine):
     assert {step["action"] for step in whole["steps"]} == {"destroy_compute_instance", "create_compute_instance"}
 
 
+def test_compute_instances_stand_where_the_driver_has_places_for_them(machine):
+    node = machine("1xA100-80GB")
+    whole = node.layout("3g.40gb", "3g.40gb")["after"]["gpus"][0]["instances"]
+    cut = {"profile": "3g.40gb", "compute_instances": ["1c.3g.40gb", "2c.3g.40gb"]}
+    reply = node.layout(cut, "3g.40gb")
+    assert reply["error"] is None
+    assert [gi["gi_id"] for gi in reply["after"]["gpus"][0]["instances"]] == [gi["gi_id"] for gi in whole]
+    # the first free place for each, largest first, would leave none for the last
+    seven = {"profile": "7g.80gb", "compute_instances": ["3c.7g.80gb", "2c.7g.80gb", "2c.7g.80gb"]}
+    reply = node.layout(seven)
+    assert reply["error"] is None
+    inner = reply["after"]["gpus"][0]["instances"][0]["compute_instances"]
+    assert sorted((ci["start"], ci["size"]) for ci in inner) == [(0, 2), (2, 2), (4, 3)]
+
+
 def test_a_fixed_placement(machine):
     node = machine("1xA100-80GB")
     reply = node.layout({"profile": "3g.40gb", "start": 0})
