@@ -90,13 +90,16 @@ class Nvml:
         return _call(name, pynvml.nvmlDeviceGetGpuInstanceById, self._device(uuid), gi_id)
 
     def memory_mib(self, uuid: str) -> Tuple[int, int]:
-        """Total and used memory in MiB. Where the driver keeps some for itself, that is not counted as used."""
+        """Total and used memory in MiB. Where the driver keeps some for itself, that is not counted as used.
+
+        A MiB in use in part counts whole, as in nvidia-smi (seen with driver 580.159.04).
+        """
         device = self._device(uuid)
         try:
             info = _call("nvmlDeviceGetMemoryInfo_v2", _memory_v2, device)
         except MigError:
             info = _call("nvmlDeviceGetMemoryInfo", pynvml.nvmlDeviceGetMemoryInfo, device)
-        return int(info.total) >> 20, int(info.used) >> 20
+        return int(info.total) >> 20, -(-int(info.used) >> 20)
 
     def mig_mode(self, uuid: str) -> Optional[Tuple[bool, bool]]:
         """(current, pending), or None for a GPU without MIG."""
