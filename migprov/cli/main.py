@@ -17,6 +17,8 @@ from . import exits, output
 _COMMANDS = {
     "info": ("info", "what the GPUs are, how they are cut, who holds them"),
     "apply": ("apply", "bring the GPUs to a layout, touching only what must change"),
+    "rollback": ("rollback", "back to the layout before the last change"),
+    "history": ("history", "the changes of a node: when, who, from, to, result"),
     "verify": ("verify", "check that every GPU is exactly as a layout says"),
     "export": ("export", "the present layout, as a layout file"),
     "sim": ("sim", "simulated GPU nodes: try layouts without a GPU"),

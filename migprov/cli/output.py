@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..result import Result
 
@@ -19,7 +19,17 @@ _WIDE = 200
 
 def print_json(results: Iterable[Result]) -> None:
     """One line a node, nothing else."""
-    write("".join(json.dumps(result.to_json(), ensure_ascii=False) + "\n" for result in results))
+    write("".join(json.dumps(_object(result), ensure_ascii=False) + "\n" for result in results))
+
+
+def _object(result: Result) -> dict[str, Any]:
+    """The keys of the contract. `changes` stands beside them in a history, `gpus` (how each fared) inside an error."""
+    told = result.to_json()
+    if result.error is not None and result.data.get("gpus"):
+        told["error"] = {**result.error, "gpus": result.data["gpus"]}
+    if result.task == "history" and not result.failed:
+        told["changes"] = result.data.get("changes") or []
+    return told
 
 
 def write(text: str) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..mig.text import describe_step
 from ..result import Result
+from .notes import interrupted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,8 +26,9 @@ def info(results: Sequence[Result]) -> Iterator[RenderableType]:
         if result.after is not None or result.before is not None:
             yield _node_table(result.host, result.after or result.before or {})
         if result.failed:
-            yield from _error(result)
-    yield from _summary(results, {"answered": sum(not result.failed for result in results)})
+            yield from error(result)
+        yield from _interrupted(result)
+    yield from summary(results, {"answered": sum(not result.failed for result in results)})
 
 
 def changes(results: Sequence[Result], *, diff: bool) -> Iterator[RenderableType]:
@@ -37,20 +39,22 @@ def changes(results: Sequence[Result], *, diff: bool) -> Iterator[RenderableType
         for step in planned:
             yield Text(f"  {describe_step(step)}")
         if result.failed:
-            yield from _error(result, headline=False)
+            yield from error(result, headline=False)
+        yield from _interrupted(result)
         if diff and result.diff:
             yield from _diff(result.diff)
-    yield from _summary(results, {"changed": sum(r.changed and not r.failed for r in results)})
+    yield from summary(results, {"changed": sum(r.changed and not r.failed for r in results)})
 
 
 def verdicts(results: Sequence[Result]) -> Iterator[RenderableType]:
     """Whether every node is as wanted, and where not."""
     for result in results:
         if result.failed:
-            yield from _error(result)
+            yield from error(result)
         else:
             yield Text.assemble((f"{result.host}: ", "bold"), ("as wanted", "green"), *_cuda(result))
-    yield from _summary(results, {"as wanted": sum(not result.failed for result in results)})
+        yield from _interrupted(result)
+    yield from summary(results, {"as wanted": sum(not result.failed for result in results)})
 
 
 def _cuda(result: Result) -> Iterator[str]:
@@ -67,25 +71,48 @@ def _cuda(result: Result) -> Iterator[str]:
 def _headline(result: Result) -> Text:
     host = (f"{result.host}: ", "bold")
     if result.failed:
-        return Text.assemble(host, ("unreachable" if result.unreachable else "failed", "red"))
+        in_part = any(one.get("result") == "done" for one in _fared(result).values())
+        return Text.assemble(
+            host, ("unreachable" if result.unreachable else "failed in part" if in_part else "failed", "red")
+        )
     if not result.changed:
         return Text.assemble(host, ("nothing to do", "green"))
     return Text.assemble(host, ("would change" if result.check else "changed", "yellow"))
 
 
-def _error(result: Result, headline: bool = True) -> Iterator[Text]:
-    error: Mapping[str, Any] = result.error or {}
+def _fared(result: Result) -> Mapping[str, Mapping[str, Any]]:
+    """How each GPU fared, by index, where the node says it."""
+    fared: Mapping[str, Mapping[str, Any]] = result.data.get("gpus") or {}
+    return fared if result.task != "driver" else {}
+
+
+def error(result: Result, headline: bool = True) -> Iterator[Text]:
+    """Why a node failed: what is wrong, with whom, how each GPU fared, what was done, and what to do next."""
+    told: Mapping[str, Any] = result.error or {}
     if headline:
         yield _headline(result)
-    yield Text(f"  {str(error.get('message') or 'no message').removeprefix(f'{result.host}: ')}")
-    for difference in error.get("differences") or ():
+    fared = _fared(result)
+    # Where several GPUs have a result of their own, each message stands there.
+    if len(fared) < 2 or told.get("gpu") is None:
+        yield Text(f"  {str(told.get('message') or 'no message').removeprefix(f'{result.host}: ')}")
+    if len(fared) > 1:
+        for index, one in fared.items():
+            why = one.get("error") or {}
+            yield Text(f"  GPU {index}: {one['result']}" + (f": {why.get('message')}" if why else ""))
+    for difference in told.get("differences") or ():
         yield Text(f"  - {difference}")
-    for holder in error.get("holders") or ():
+    for holder in told.get("holders") or ():
         yield Text(f"  held by {_holder(holder)}")
-    yield from _listed("done", result.steps)
-    yield from _listed("undone again", error.get("undone") or ())
-    if error.get("next"):
-        yield Text(f"  Next: {error['next']}", style="cyan")
+    yield from _listed("would be done" if result.check else "done", result.steps)
+    yield from _listed("undone again", told.get("undone") or ())
+    if told.get("next"):
+        yield Text(f"  Next: {told['next']}", style="cyan")
+
+
+def _interrupted(result: Result) -> Iterator[Text]:
+    said = interrupted(result)
+    if said:
+        yield Text(f"  Note: {said}", style="yellow")
 
 
 def _listed(what: str, steps: Iterable[Mapping[str, Any]]) -> Iterator[Text]:
@@ -99,7 +126,7 @@ def _diff(text: str) -> Iterator[Text]:
         yield Text(f"  {line}", style=style)
 
 
-def _summary(results: Sequence[Result], counts: Mapping[str, int]) -> Iterator[Text]:
+def summary(results: Sequence[Result], counts: Mapping[str, int]) -> Iterator[Text]:
     """The last line, where there are several nodes; `counts` are those that went well."""
     if len(results) < 2:
         return
@@ -163,11 +190,15 @@ def _instance(instance: Mapping[str, Any]) -> str:
 
 
 def _holder(process: Mapping[str, Any]) -> str:
+    """Such as `python3 (pid 4242, asr, compute, 9.6 GiB, GPU instance 1, asr.service)`."""
     parts = [f"pid {process['pid']}"]
-    if process.get("user"):
-        parts.append(str(process["user"]))
+    parts += [str(process[key]) for key in ("user", "kind") if process.get(key)]
     if process.get("memory_mib") is not None:
         parts.append(f"{_gib(process['memory_mib'])} GiB")
     if process.get("gi_id") is not None:
         parts.append(f"GPU instance {process['gi_id']}")
+    if process.get("unit"):
+        parts.append(str(process["unit"]))
+    if process.get("container"):
+        parts.append(f"container {str(process['container'])[:12]}")
     return f"{process.get('command') or 'unknown'} ({', '.join(parts)})"

@@ -19,13 +19,13 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Where:
-    """The answer to `-i INVENTORY [--limit PATTERN] [--forks N]` or `--local`; `timeout` in seconds or None."""
+    """The answer to `-i INVENTORY [--limit PATTERN] [--forks N]` or `--local`; `call_timeout` in seconds or None."""
 
     inventory: str | None
     limit: str | None
     forks: int
     local: bool
-    timeout: float | None
+    call_timeout: float | None
 
     def targets(self) -> list[Target]:
         """The nodes. Contacts none.
@@ -41,13 +41,13 @@ class Where:
             from ..fleet.inventory import read
 
             found = read(self.inventory, self.limit, note=lambda text: click.echo(f"Note: {text}", err=True))
-        if self.timeout is None:
+        if self.call_timeout is None:
             return found
-        return [replace(target, timeout=self.timeout) for target in found]
+        return [replace(target, timeout=self.call_timeout) for target in found]
 
 
 def where_options(command: _Command) -> _Command:
-    """Give a command the options of *where*, and `--timeout`."""
+    """Give a command the options of *where*, and `--call-timeout`."""
     for option in reversed(
         (
             click.option(
@@ -60,10 +60,10 @@ def where_options(command: _Command) -> _Command:
             click.option("--forks", type=click.IntRange(min=1), help=f"How many nodes at once.  [default: {FORKS}]"),
             click.option("--local", is_flag=True, help="This machine, without SSH."),
             click.option(
-                "--timeout",
+                "--call-timeout",
                 type=click.FloatRange(min=0, min_open=True),
                 metavar="S",
-                help="Give up on a node that has not answered after S seconds (it is not interrupted).",
+                help="Give up on a node that has not answered after S seconds, draining not counted; it is not ended.",
             ),
         )
     ):
@@ -71,7 +71,9 @@ def where_options(command: _Command) -> _Command:
     return command
 
 
-def chosen(inventory: str | None, limit: str | None, forks: int | None, local: bool, timeout: float | None) -> Where:
+def chosen(
+    inventory: str | None, limit: str | None, forks: int | None, local: bool, call_timeout: float | None
+) -> Where:
     """What the options of `where_options` say.
 
     Raises:
@@ -81,4 +83,4 @@ def chosen(inventory: str | None, limit: str | None, forks: int | None, local: b
         raise click.UsageError("Say where: either -i INVENTORY or --local" + (", not both." if local else "."))
     if local and (limit is not None or forks is not None):
         raise click.UsageError("--limit and --forks go with -i INVENTORY, not with --local.")
-    return Where(inventory, limit, FORKS if forks is None else forks, local, timeout)
+    return Where(inventory, limit, FORKS if forks is None else forks, local, call_timeout)

@@ -15,6 +15,7 @@ import click
 from ..errors import FleetInterrupted
 from ..result import Result
 from . import exits
+from .notes import interrupted
 from .output import print_json
 from .where import Where
 
@@ -33,12 +34,16 @@ def work(where: Where, task: Task, show: Show, *, as_json: bool, writes: bool) -
     """
     from ..fleet.run import run
 
+    def asked(node: Node) -> Result:
+        node.way = "cli"
+        return task(node)
+
     targets = where.targets()
     names = [target.name for target in targets]
     tracker = _Tracker(len(targets))
     try:
         with tracker.shown(), _on_ctrl_c(names, tracker, writes):
-            results = run(targets, task, forks=where.forks, on_event=tracker.tell, raise_on_error=False)
+            results = run(targets, asked, forks=where.forks, on_event=tracker.tell, raise_on_error=False)
     except FleetInterrupted as stop:
         _report(list(stop.results.values()), show, as_json)
         return _interrupted(names, stop.results, tracker.at_work, writes)
@@ -49,6 +54,9 @@ def work(where: Where, task: Task, show: Show, *, as_json: bool, writes: bool) -
 def _report(results: list[Result], show: Show, as_json: bool) -> None:
     if as_json:
         print_json(results)
+        for result in results:
+            if said := interrupted(result):
+                click.echo(f"Note: {result.host}: {said}", err=True)
     else:
         show(results)
 

@@ -21,6 +21,7 @@ class LocalConnection:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._limit = target.timeout
 
     def execute(self, command: str, stdin: bytes, *, timeout: float) -> Finished:
         """Run `command` with `stdin` and wait for its end, `timeout` seconds at most.
@@ -29,6 +30,7 @@ class LocalConnection:
             CallTimeout: no end in time; the process is not ended, it may be in the middle of a change.
         """
         deadline = time.monotonic() + timeout
+        self._limit = timeout
         process = self._spawn(command)
         # A session of its own and no kill: Ctrl-C here must not end a change half-way.
         writer = threading.Thread(target=_feed, args=(process, stdin), daemon=True)
@@ -82,7 +84,7 @@ class LocalConnection:
 
     def _late(self) -> CallTimeout:
         return CallTimeout(
-            f"no answer within {self._target.timeout:g} s; the program was not ended and may still be at work.",
+            f"no answer within {round(self._limit, 1):g} s; the program was not ended and may still be at work.",
             host=self._target.name,
             next="read this machine with 'migprov info --local'. Running the same again is safe.",
         )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
 from ..errors import BadRequest, NodeFailed
+from ..mig.errors import MigError
 from ..result import Result
 from .call import Connection, call
 from .command import PROTOCOL
+from .draining import Policy, drain_params, waiting_s
+from .holders import holders
 from .target import Target
+from .who import who
 
 Gpus: TypeAlias = str | int | Sequence[int | str]
 """Which GPUs: "all", or an index, a UUID or a PCI bus id, or several of them."""
@@ -31,15 +36,29 @@ Layout: TypeAlias = _Layout | Sequence[Mapping[str, Any]]
 """A `migprov.layouts.Layout`, or its entries as plain data."""
 
 
+_READING = frozenset({"info", "driver", "verify", "history"})
+
+
 class Node:
     """One node, connected. Close it, or use it in a `with` statement. One thread at a time.
 
     Every task returns a `Result`. `check=True` tells what would be done and writes nothing.
 
+    Tasks that change take what is to happen to work in the way: `drain` is `refuse` (the default), `wait` or
+    `terminate`, or `{"policy", "timeout_s", "agents"}`; `drain_timeout` is the time for all of that work together, in
+    seconds (default 300); `agents` are the systemd units that are stopped and started again under every policy
+    (default: `migprov.mig.drain.AGENTS`). With `stop_on_error` one GPU's refusal or failure keeps the others as they
+    are; otherwise they get their layout, and `data["gpus"]` says how each one fared.
+
     Every task raises:
         NodeFailed: the node answered with an error; `.result` is the whole answer.
         NodeError: no answer; its subclasses and `code` say why.
+    Tasks that change also raise:
+        BadRequest: there is no such `drain`; the node was not asked.
     """
+
+    way = "library"
+    """The way in, for the node's journal."""
 
     def __init__(self, target: Target, connection: Connection) -> None:
         self.target = target
@@ -50,26 +69,29 @@ class Node:
         """What the node is called in results."""
         return self.target.name
 
+    # -- what only reads -----------------------------------------------------------------------------------------
+
     def info(self, processes: bool = True) -> Result:
         """The GPUs, how they are cut and, with `processes`, who holds them. Never writes."""
         return self.task("info", {"processes": processes})
 
+    def holders(self, gpus: Gpus = "all") -> Result:
+        """Who holds the GPUs: `data["holders"]`, a process each, with the `gpu` it is on. Never writes.
+
+        `data["unread"]` are the GPUs that do not answer, whose holders nobody knows.
+        """
+        result = self.info()
+        selectors = _selectors(gpus)
+        try:
+            found = holders(result.after or {}, selectors if isinstance(selectors, str) else tuple(selectors))
+        except MigError as error:
+            told = {"code": error.code, "message": error.message, "gpu": None, "next": error.next}
+            raise NodeFailed(replace(result, error=told)) from None
+        return replace(result, data={**result.data, **found})
+
     def driver(self, minimum: str | None = None) -> Result:
         """Check that the driver is there and at least `minimum` (None: what each product needs)."""
         return self.task("driver", {"minimum": minimum})
-
-    def mig_mode(self, enabled: bool, gpus: Gpus = "all", check: bool = False) -> Result:
-        """Switch MIG mode, with the reset that it needs."""
-        return self.task("mig_mode", {"enabled": enabled, "gpus": _selectors(gpus)}, check=check)
-
-    def reset(self, gpus: Gpus = "all", force: bool = False, check: bool = False) -> Result:
-        """Reset the GPUs that need it; with `force` also those that do not."""
-        return self.task("reset", {"gpus": _selectors(gpus), "force": force}, check=check)
-
-    def instances(self, instances: Sequence[Wanted], gpus: Gpus = "all", check: bool = False) -> Result:
-        """Give the GPUs exactly these instances, keeping those that fit. MIG mode must be on."""
-        wanted = [_instance(one) for one in instances]
-        return self.task("instances", {"instances": wanted, "gpus": _selectors(gpus)}, check=check)
 
     def verify(self, layout: Layout, cuda: bool = False) -> Result:
         """Check that the GPUs are exactly as the layout says; with `cuda` also that CUDA works on every device.
@@ -78,17 +100,125 @@ class Node:
         """
         return self.task("verify", {"entries": _entries(layout), **({"cuda": True} if cuda else {})})
 
-    def layout(self, layout: Layout, check: bool = False) -> Result:
+    def history(self) -> Result:
+        """What was changed on this node, oldest first: `data["changes"]`. Never writes.
+
+        Each has `id`, `when`, `who`, `task`, `before` (a layout), `planned` (steps), `services`, `message` and
+        `result`: `done`, `failed` or, where the run died on the way, `interrupted`.
+        """
+        return self.task("history", {})
+
+    # -- what changes --------------------------------------------------------------------------------------------
+
+    def mig_mode(
+        self,
+        enabled: bool,
+        gpus: Gpus = "all",
+        check: bool = False,
+        *,
+        drain: Policy = "refuse",
+        drain_timeout: float | None = None,
+        agents: Sequence[str] | None = None,
+        stop_on_error: bool = False,
+    ) -> Result:
+        """Switch MIG mode, with the reset that it needs."""
+        params = {"enabled": enabled, "gpus": _selectors(gpus)}
+        return self._change("mig_mode", params, check, drain_params(drain, drain_timeout, agents), stop_on_error)
+
+    def reset(
+        self,
+        gpus: Gpus = "all",
+        force: bool = False,
+        check: bool = False,
+        *,
+        drain: Policy = "refuse",
+        drain_timeout: float | None = None,
+        agents: Sequence[str] | None = None,
+        stop_on_error: bool = False,
+    ) -> Result:
+        """Reset the GPUs that need it; with `force` also those that do not."""
+        params = {"gpus": _selectors(gpus), "force": force}
+        return self._change("reset", params, check, drain_params(drain, drain_timeout, agents), stop_on_error)
+
+    def instances(
+        self,
+        instances: Sequence[Wanted],
+        gpus: Gpus = "all",
+        check: bool = False,
+        *,
+        drain: Policy = "refuse",
+        drain_timeout: float | None = None,
+        agents: Sequence[str] | None = None,
+        stop_on_error: bool = False,
+    ) -> Result:
+        """Give the GPUs exactly these instances, keeping those that fit. MIG mode must be on."""
+        params = {"instances": [_instance(one) for one in instances], "gpus": _selectors(gpus)}
+        return self._change("instances", params, check, drain_params(drain, drain_timeout, agents), stop_on_error)
+
+    def layout(
+        self,
+        layout: Layout,
+        check: bool = False,
+        *,
+        drain: Policy = "refuse",
+        drain_timeout: float | None = None,
+        agents: Sequence[str] | None = None,
+        stop_on_error: bool = False,
+    ) -> Result:
         """Bring the GPUs to the layout: mode, reset, instances, whatever is needed and nothing else."""
-        return self.task("layout", {"entries": _entries(layout)}, check=check)
+        params = {"entries": _entries(layout)}
+        return self._change("layout", params, check, drain_params(drain, drain_timeout, agents), stop_on_error)
+
+    def rollback(
+        self,
+        check: bool = False,
+        *,
+        drain: Policy = "refuse",
+        drain_timeout: float | None = None,
+        agents: Sequence[str] | None = None,
+        stop_on_error: bool = False,
+    ) -> Result:
+        """Go back to the mode and the placements before the last change.
+
+        That is a change too: a second rollback goes forward again.
+        """
+        return self._change("rollback", {}, check, drain_params(drain, drain_timeout, agents), stop_on_error)
+
+    def drain(
+        self,
+        gpus: Gpus = "all",
+        policy: Policy = "refuse",
+        timeout: float | None = None,
+        agents: Sequence[str] | None = None,
+        check: bool = False,
+        *,
+        stop_on_error: bool = False,
+    ) -> Result:
+        """Have no work on the GPUs: refuse while there is any, wait for its end, or end it.
+
+        `timeout` is for all of it together, in seconds (default 300). Agents stay: a change that needs them gone
+        stops them itself.
+        """
+        params = {"gpus": _selectors(gpus)}
+        return self._change("drain", params, check, drain_params(policy, timeout, agents), stop_on_error)
 
     def task(self, task: str, params: Mapping[str, Any], *, check: bool = False) -> Result:
         """Any task by its name on the wire (docs/architecture.md)."""
         request = {"protocol": PROTOCOL, "task": task, "params": dict(params), "check": check}
-        result = Result.from_reply(self.name, call(self._connection, self.target, request))
+        target = self.target
+        if task not in _READING:
+            request["who"] = who(self.way)
+            # The target's limit is for what the program does itself: a wait that was asked for must not be cut short.
+            target = replace(target, timeout=target.timeout + waiting_s(params.get("drain")))
+        result = Result.from_reply(self.name, call(self._connection, target, request))
         if result.error is not None:
             raise NodeFailed(result)
         return result
+
+    def _change(
+        self, task: str, params: Mapping[str, Any], check: bool, drain: Mapping[str, Any], stop_on_error: bool
+    ) -> Result:
+        return self.task(task, {**params, "drain": dict(drain), "stop_on_error": stop_on_error}, check=check)
 
     def close(self) -> None:
         """Let go of the node. Never raises."""

@@ -29,6 +29,7 @@ class SshConnection:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._limit = target.timeout
         self._endpoint = resolve(target)
         self._transport, self._route = open_transport(self._endpoint, target)
 
@@ -40,6 +41,7 @@ class SshConnection:
             ConnectionLost: the connection broke after that. CallTimeout: no end in time.
         """
         deadline = time.monotonic() + timeout
+        self._limit = timeout
         channel = self._session()
         try:
             self._start(channel, command)
@@ -136,7 +138,7 @@ class SshConnection:
 
     def _late(self) -> CallTimeout:
         return CallTimeout(
-            f"no answer within {self._target.timeout:g} s; the program was not ended and may still be at work.",
+            f"no answer within {round(self._limit, 1):g} s; the program was not ended and may still be at work.",
             host=self._target.name,
             next=AGAIN,
         )

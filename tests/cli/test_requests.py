@@ -24,7 +24,13 @@ INVENTORY = "127.0.0.1,"
         (["info", "--local", "--forks", "3"], "go with -i"),
         (["info", "-i", INVENTORY, "--forks", "0"], "--forks"),
         (["info", "-i", INVENTORY, "--forks", "many"], "--forks"),
-        (["info", "-i", INVENTORY, "--timeout", "0"], "--timeout"),
+        (["info", "-i", INVENTORY, "--call-timeout", "0"], "--call-timeout"),
+        (["info", "-i", INVENTORY, "--timeout", "9"], "--timeout"),
+        (["apply", "file", "name", "-i", INVENTORY, "--drain", "kill"], "--drain"),
+        (["apply", "file", "name", "-i", INVENTORY, "--drain", "wait", "--timeout", "-1"], "--timeout"),
+        (["rollback", "-i", INVENTORY, "--timeout", "604801"], "--timeout"),
+        (["rollback"], "either -i INVENTORY or --local"),
+        (["history", "-i", INVENTORY, "--check"], "--check"),
         (["info", "-i", INVENTORY, "--wrong"], "--wrong"),
         (["info", "-i", INVENTORY, "more"], "unexpected extra argument"),
         (["apply", "--local"], "Missing argument 'FILE'"),
@@ -76,6 +82,8 @@ def test_a_host_that_cannot_be_honoured(migprov: Migprov, tmp_path: Path) -> Non
         ["info", "--help"],
         ["apply", "-h"],
         ["export", "-h"],
+        ["rollback", "-h"],
+        ["history", "-h"],
         ["sim", "-h"],
         ["sim", "up", "-h"],
     ],
@@ -98,6 +106,6 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_what_is_not_there_yet_is_not_offered(migprov: Migprov) -> None:
     answer = migprov("--help")
-    for name in ("rollback", "rollout", "audit", "render", "report"):
+    for name in ("rollout", "audit", "render", "report"):
         assert f"  {name} " not in answer.out
         assert migprov(name).code == 1
