@@ -42,7 +42,7 @@ def identity(pid: int) -> Optional[Identity]:
         uid = os.stat(root).st_uid
     except OSError:
         return None
-    where = place(_text(root + "/cgroup") or "")
+    where = place(_cgroup(pid, ticks))
     words = (_text(root + "/cmdline") or "").replace("\0", " ").strip()
     return Identity(
         pid,
@@ -96,6 +96,16 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _cgroup(pid: int, start_ticks: int) -> str:
+    """The text of ``/proc/PID/cgroup``.
+
+    A simulated node has its own in the folder named by ``MIGPROV_CGROUP``, in files named by pid and start time.
+    """
+    folder = os.environ.get("MIGPROV_CGROUP")
+    path = "/proc/%d/cgroup" % pid if not folder else os.path.join(folder, "%d.%d" % (pid, start_ticks))
+    return _text(path) or ""
 
 
 def _booted() -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from . import products as table
+from . import services
 from .driver import CONDITIONS, DRIVER_VERSION, SimNode
 from .state import KINDS
 from .text import describe
@@ -56,12 +57,15 @@ def show(folder: Path, as_json: bool) -> None:
 @click.argument("memory_mib", type=click.IntRange(min=0), default=0)
 @click.option("--kind", type=click.Choice(KINDS), default="compute", show_default=True)
 @click.option("--command", help="The command line that the process shows.")
-def hold(folder: Path, device: str, memory_mib: int, kind: str, command: str | None) -> None:
+@click.option("--ignores-term", is_flag=True, help="It does not end on SIGTERM.")
+@click.option("--user", type=int, help="uid that it runs as.  [default: you]")
+@click.option("--cgroup", help="What its /proc/PID/cgroup says, such as 0::/system.slice/docker-ID.scope.")
+def hold(folder: Path, device: str, memory_mib: int, **options: Any) -> None:
     """Start a process that holds MEMORY_MIB of DEVICE (index, GPU-... or MIG-...) and print its pid.
 
     A `monitor` has the device open but is in no list of processes.
     """
-    click.echo(int(_open(folder).hold(device, memory_mib, kind=kind, command=command)))
+    click.echo(int(_open(folder).hold(device, memory_mib, **options)))
 
 
 @sim.command("release")
@@ -77,6 +81,38 @@ def release(folder: Path, pids: tuple[int, ...], everyone: bool) -> None:
         node.release(pid)
 
 
+@sim.command("service")
+@_node
+@_json
+@click.argument("name", required=False)
+@click.option("--gpu", "gpus", type=int, multiple=True, help="A GPU that it holds; may be given again.")
+@click.option("--mig", "mig_uuid", metavar="UUID", help="The MIG device that it holds.")
+@click.option("--memory", "memory_mib", type=click.IntRange(min=0), default=0, metavar="MIB", show_default=True)
+@click.option("--kind", type=click.Choice(KINDS), default="monitor", show_default=True)
+@click.option("--command", help="The command line that its process shows.")
+@click.option("--restart", is_flag=True, help="It comes back when its process ends (Restart=always).")
+@click.option("--ignores-term", is_flag=True, help="Its process does not end on SIGTERM.")
+@click.option("--enabled", is_flag=True, help="It starts at every boot.")
+@click.option("--fails", type=click.Choice([*services.FAILS, "nothing"]), help="What systemctl cannot do with it.")
+def service(folder: Path, as_json: bool, name: str | None, fails: str | None, **options: Any) -> None:
+    """Declare systemd service NAME, whose process holds GPUs while it runs, and start it; without NAME: list them.
+
+    A service that exists already is only changed by --fails. The node's own `systemctl` starts and stops it.
+    """
+    node = _open(folder)
+    if name is None:
+        found = [{"unit": each.unit, "active": each.active, "pid": each.pid} for each in node.services()]
+        click.echo(json.dumps(found, indent=1) if as_json else "\n".join(_service_line(each) for each in found))
+    elif fails is None:
+        click.echo(node.service(name, **options).pid)
+    else:
+        services.find(node.directory, name).fail(None if fails == "nothing" else fails)
+
+
+def _service_line(service: dict[str, Any]) -> str:
+    return f"{service['unit']}: " + (f"active, process {service['pid']}" if service["active"] else "not active")
+
+
 @sim.command("fault")
 @_node
 @click.argument("gpu", required=False)
@@ -90,6 +126,7 @@ def release(folder: Path, pids: tuple[int, ...], everyone: bool) -> None:
 @click.option("--lost/--found", default=None, help="The GPU fell off the bus.")
 @click.option("--hypervisor/--bare-metal", default=None, help="A hypervisor forbids resets.")
 @click.option("--requires-reset/--no-requires-reset", default=None, help="The GPU answers nothing until reset.")
+@click.option("--remap-pending/--no-remap-pending", default=None, help="Rows of its memory wait for a reset.")
 @click.option("--driver", type=click.Choice(CONDITIONS), help="What has become of the driver itself.")
 @click.option("--clear", is_flag=True, help="First undo every fault.")
 def fault(

@@ -1,22 +1,22 @@
 """A simulated node's NVIDIA driver: making one, looking at it, and playing tricks on it.
 
-A node is a folder: `lib/libnvidia-ml.so.1`, `bin/nvidia-smi`, `dev/nvidia*` and `state`. Whoever runs a program with
-`SimNode.env()` sees its GPUs; who owns the folder is root of it.
+A node is a folder: `lib/libnvidia-ml.so.1`, `bin/nvidia-smi`, `bin/systemctl`, `dev/nvidia*`, `cgroup` and `state`.
+Whoever runs a program with `SimNode.env()` sees its GPUs; who owns the folder is root of it.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import build, faults, holders, layout, products, records, state
+from . import build, faults, holders, install, layout, products, records, services, state
 from .errors import SimError
 from .holders import Holder
+from .services import Service
 
-__all__ = ["Holder", "SimNode", "library", "product_names"]
+__all__ = ["Holder", "Service", "SimNode", "library", "product_names"]
 
 DRIVER_VERSION = "580.159.04"
 _DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-caps/nvidia-cap1", "nvidia-caps/nvidia-cap2")
@@ -77,6 +77,8 @@ class SimNode:
             (folder / "dev" / device).touch()
         records.create(node._state)
         state.write_new(node._state, fresh)
+        services.folders(folder)
+        install.program(Path(__file__).with_name("systemctl.py"), folder / "bin" / "systemctl")
         node.set_driver(driver)
         if owner is not None:
             node._give_to(owner)
@@ -96,13 +98,15 @@ class SimNode:
     def env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a process on this node: what to add to `base` (None: this process's).
 
-        `LD_LIBRARY_PATH` and `PATH` begin with the node's; `MIGPROV_DEV` is its stand-in for /dev.
+        `LD_LIBRARY_PATH` and `PATH` begin with the node's; `MIGPROV_DEV` is its stand-in for /dev, `MIGPROV_CGROUP`
+        for what /proc/PID/cgroup says of its processes.
         """
         outer = os.environ if base is None else base
         return {
             "LD_LIBRARY_PATH": _before(self.directory / "lib", outer.get("LD_LIBRARY_PATH")),
             "PATH": _before(self.directory / "bin", outer.get("PATH")),
             "MIGPROV_DEV": str((self.directory / "dev").resolve()),
+            "MIGPROV_CGROUP": str((self.directory / "cgroup").resolve()),
         }
 
     def set_driver(self, condition: str) -> None:
@@ -116,8 +120,8 @@ class SimNode:
         with state.changing(self._state) as node:
             node.driver_condition = state.DRIVER_CONDITIONS.index(condition)
         # Copies: other users of the node cannot read the cache of whoever made it.
-        _install(build.library(), node_library)
-        _install(Path(__file__).with_name("nvidia_smi.py"), smi)
+        install.program(build.library(), node_library)
+        install.program(Path(__file__).with_name("nvidia_smi.py"), smi)
 
     def show(self) -> dict[str, Any]:
         """What the node is now: driver, GPUs, instances, processes, faults, number of writes."""
@@ -127,29 +131,49 @@ class SimNode:
 
     def hold(
         self,
-        gpu: int | str | None,
+        gpu: int | str | Sequence[int] | None,
         memory_mib: int = 0,
         *,
         mig_uuid: str | None = None,
         kind: str = "compute",
         command: str | None = None,
+        ignores_term: bool = False,
+        user: int | None = None,
+        cgroup: str | None = None,
     ) -> Holder:
         """Start a real process that holds memory of a GPU or of a MIG device; returns its pid.
 
         Args:
-            gpu: index, `GPU-...` or `MIG-...`; with `mig_uuid` it may be None.
+            gpu: index, `GPU-...` or `MIG-...`; with `mig_uuid` it may be None. A list of indices: it holds them all
+                (an empty one: it has only the driver open, as some agents do).
             memory_mib: MiB that it holds.
             mig_uuid: the MIG device; a GPU in MIG mode needs one, but for a monitor.
             kind: `compute`, `graphics`, `mps`, or `monitor`: in no list of NVML, yet the GPU is in use.
             command: the command line it shows; its first word's base name is what the kernel calls it.
+            ignores_term: it does not end on SIGTERM.
+            user: uid that it runs as; another than the caller's takes root.
+            cgroup: what its /proc/PID/cgroup would say, such as `0::/system.slice/docker-ID.scope`.
 
         Raises:
             HoldRefused: the driver would not let such a process have the device.
         """
         if isinstance(gpu, str) and gpu.startswith("MIG-"):
             gpu, mig_uuid = None, gpu
-        index = None if gpu is None else records.gpu_index(state.read(self._state), gpu)
-        return holders.start(self._state, index, memory_mib, mig_uuid=mig_uuid, kind=kind, command=command)
+        named = [gpu] if isinstance(gpu, int | str) else gpu
+        node = state.read(self._state)
+        gpus = None if named is None else [records.gpu_index(node, each) for each in named]
+        services.folders(self.directory)
+        return holders.start(
+            self._state,
+            gpus,
+            memory_mib,
+            mig_uuid=mig_uuid,
+            kind=kind,
+            command=command,
+            ignores_term=ignores_term,
+            user=user,
+            cgroup=cgroup,
+        )
 
     def release(self, pid: int) -> None:
         """End a process that `hold` started here. Raises SimError when it is none of this node's."""
@@ -158,7 +182,64 @@ class SimNode:
 
     def holders(self) -> list[int]:
         """The pids of the processes that hold GPUs now."""
-        return [process.pid for process in holders.living(state.read(self._state))]
+        return list(dict.fromkeys(process.pid for process in holders.living(state.read(self._state))))
+
+    def service(
+        self,
+        name: str,
+        gpus: Sequence[int] = (0,),
+        kind: str = "monitor",
+        memory_mib: int = 0,
+        *,
+        mig_uuid: str | None = None,
+        restart: bool = False,
+        ignores_term: bool = False,
+        command: str | None = None,
+        enabled: bool = False,
+        start: bool = True,
+    ) -> Service:
+        """Declare a systemd service of this node, whose process holds GPUs while it runs, and start it.
+
+        Args:
+            name: the unit, with or without `.service`.
+            gpus: indices of the GPUs that its process holds; empty: it has only the driver open.
+            kind: as for `hold`.
+            memory_mib: MiB that it holds of each.
+            mig_uuid: the MIG device that it holds instead of GPUs.
+            restart: it comes back when its process ends, but for `systemctl stop` (`Restart=always`).
+            ignores_term: its process does not end on SIGTERM.
+            command: the command line that its process shows.
+            enabled: it starts at every boot.
+            start: start it now.
+
+        Raises:
+            SimError: no such GPU, or it does not start.
+        """
+        node = state.read(self._state)
+        indices = [records.gpu_index(node, gpu) for gpu in gpus]
+        service = services.declare(
+            self.directory,
+            name,
+            indices,
+            kind=kind,
+            memory_mib=memory_mib,
+            mig_uuid=mig_uuid,
+            restart=restart,
+            ignores_term=ignores_term,
+            command=command,
+            enabled=enabled,
+        )
+        if start:
+            service.start()
+        return service
+
+    def services(self) -> list[Service]:
+        """The services that `service` declared."""
+        return [Service(self.directory, unit) for unit in services.units(self.directory)]
+
+    def supervisors(self) -> list[int]:
+        """The pids of the processes that keep active services running: what systemd is on a real node."""
+        return services.supervisors(self.directory)
 
     def fault(
         self,
@@ -174,6 +255,7 @@ class SimNode:
         lost: bool | None = None,
         hypervisor: bool | None = None,
         requires_reset: bool | None = None,
+        remap_pending: bool | None = None,
     ) -> None:
         """Make something go wrong. What is None stays as it is.
 
@@ -190,13 +272,21 @@ class SimNode:
             hypervisor: a machine under a hypervisor that passes the GPU through: it cannot be reset, a mode
                 change stays pending until a reboot.
             requires_reset: the GPU answers 16 until it is reset.
+            remap_pending: rows of its memory are to be remapped at the next reset; until then it works on.
 
         Raises:
             SimError: no such GPU, call or error.
         """
         with state.changing(self._state) as node:
             index = None if gpu is None else records.gpu_index(node, gpu)
-            faults.set_conditions(node, index, lost=lost, hypervisor=hypervisor, requires_reset=requires_reset)
+            faults.set_conditions(
+                node,
+                index,
+                lost=lost,
+                hypervisor=hypervisor,
+                requires_reset=requires_reset,
+                remap_pending=remap_pending,
+            )
             if error is not None or hang_s is not None or kill:
                 faults.add(
                     node, index, call=call, error=error, times=times, hang_s=hang_s, skip=skip, late=late, kill=kill
@@ -210,11 +300,20 @@ class SimNode:
             faults.clear(node)
 
     def reboot(self) -> None:
-        """Restart the machine: its processes end, instances go, Ampere keeps the MIG mode and newer forget it."""
-        for pid in self.holders():
-            holders.end(self._state, pid, grace_s=0)
+        """Restart the machine: its processes end, instances go, Ampere keeps the MIG mode and newer forget it.
+
+        Then the services that are enabled start again.
+        """
+        self.power_off()
         with state.changing(self._state) as node:
             faults.reboot(node)
+        services.boot(self.directory)
+
+    def power_off(self) -> None:
+        """End every process of the node, services too, as by a power cut."""
+        services.cut_off(self.directory)
+        for pid in self.holders():
+            holders.end(self._state, pid, grace_s=0)
 
     def counters(self) -> dict[str, int]:
         """How often each NVML function was called by users who may write the node's state."""
@@ -253,11 +352,3 @@ def _check_condition(condition: str) -> None:
 
 def _before(folder: Path, rest: str | None) -> str:
     return f"{folder}:{rest}" if rest else str(folder)
-
-
-def _install(source: Path, target: Path) -> None:
-    """Copy a program whole or not at all: a running process keeps the file it has mapped."""
-    fresh = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.copyfile(source, fresh)
-    fresh.chmod(0o755)
-    fresh.rename(target)

@@ -61,7 +61,7 @@ def add(
 
 
 def set_conditions(node: layout.State, gpu: int | None, **conditions: bool | None) -> None:
-    """Set `lost`, `hypervisor`, `requires_reset` of a GPU (None: of all) where they are not None."""
+    """Set `lost`, `hypervisor`, `requires_reset`, `remap_pending` of a GPU (None: of all) where they are not None."""
     for index in range(node.gpu_count):
         for name, value in conditions.items():
             if value is not None and gpu in (None, index):
@@ -72,7 +72,7 @@ def clear(node: layout.State) -> None:
     """No fault, no lost GPU, no hypervisor, no GPU that requires a reset."""
     for fault in node.faults:
         fault.used = 0
-    set_conditions(node, None, lost=False, hypervisor=False, requires_reset=False)
+    set_conditions(node, None, lost=False, hypervisor=False, requires_reset=False, remap_pending=False)
 
 
 def reboot(node: layout.State) -> None:
@@ -82,7 +82,7 @@ def reboot(node: layout.State) -> None:
     for gpu in node.gpus[: node.gpu_count]:
         for instance in gpu.gi:
             instance.used = 0
-        gpu.lost = gpu.requires_reset = 0
+        gpu.lost = gpu.requires_reset = gpu.remap_pending = 0
         # Ampere's mode lies on the board, a pending one included; newer ones live in the driver's memory.
         gpu.mig_pending = 0 if gpu.resetless else gpu.mig_pending
         gpu.mig_current = gpu.mig_pending

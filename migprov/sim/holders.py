@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import build
@@ -43,20 +44,32 @@ def living(node: layout.State) -> list[layout.Process]:
 
 
 def start(
-    state: Path, gpu: int | None, memory_mib: int, *, mig_uuid: str | None, kind: str, command: str | None
+    state: Path,
+    gpus: Sequence[int] | None,
+    memory_mib: int,
+    *,
+    mig_uuid: str | None,
+    kind: str,
+    command: str | None,
+    ignores_term: bool = False,
+    user: int | None = None,
+    cgroup: str | None = None,
 ) -> Holder:
     """Start the holder program, detached, and wait until it is in the node's state. Raises HoldRefused."""
     if kind not in layout.KINDS:
         raise SimError(f"a process cannot be {kind!r}", next=f"use one of: {', '.join(layout.KINDS)}")
-    if memory_mib < 0 or (gpu is None and mig_uuid is None):
+    if memory_mib < 0 or (gpus is None and mig_uuid is None):
         raise SimError("a holder needs a GPU or a MIG device, and a size of 0 MiB or more")
     words = shlex.split(command) if command else [build.HOLDER]
     settings = {
         "MIGPROV_HOLD_STATE": str(state),
-        "MIGPROV_HOLD_GPU": "-1" if gpu is None else str(gpu),
+        "MIGPROV_HOLD_GPU": "-1" if mig_uuid or gpus is None else ",".join(map(str, gpus)),
         "MIGPROV_HOLD_MIG": mig_uuid or "",
         "MIGPROV_HOLD_BYTES": str(memory_mib << 20),
         "MIGPROV_HOLD_KIND": str(layout.KINDS.index(kind)),
+        "MIGPROV_HOLD_SIGTERM": "ignore" if ignores_term else "",
+        "MIGPROV_HOLD_UID": "" if user is None else str(user),
+        "MIGPROV_HOLD_CGROUP": cgroup or "",
     }
     done = subprocess.run(
         words,
@@ -72,7 +85,7 @@ def start(
     )
     answer, _, pid = done.stdout.strip().partition(" ")
     if answer != "ok":
-        device = mig_uuid or f"GPU {gpu}"
+        device = mig_uuid or f"GPU {', '.join(map(str, gpus or ()))}"
         raise HoldRefused(f"{device} with {memory_mib} MiB: {done.stdout.strip() or 'the holder did not start'}")
     holder = Holder(pid)
     holder._state = state

@@ -76,6 +76,7 @@ def _gpu(node: layout.State, index: int) -> dict[str, Any]:
         "hypervisor": bool(gpu.hypervisor),
         "lost": bool(gpu.lost),
         "requires_reset": bool(gpu.requires_reset),
+        "remap_pending": bool(gpu.remap_pending),
         "resets": gpu.resets,
         "instances": [_instance(gpu, gi) for gi in sorted(_used(gpu.gi), key=lambda gi: gi.id)],
         "processes": [_process(process) for process in living(node) if process.gpu == index],

@@ -18,7 +18,7 @@ from pathlib import Path
 from .errors import SimError
 
 MAGIC = 0x4D4947504D495331
-LAYOUT = 2
+LAYOUT = 3
 MAX_GPUS, MAX_PROFILES, MAX_STARTS, MAX_CI_PROFILES, MAX_INSTANCES = 16, 18, 8, 8, 8
 MAX_PROCESSES, MAX_FAULTS, MAX_CALLS, CALL_NAME = 256, 64, 512, 64
 NO_INSTANCE = 0xFFFFFFFF
@@ -75,7 +75,7 @@ class Gpu(ctypes.Structure):
         *((name, c_uint32) for name in ("sms", "cores", "chip_id")),
         *((name, c_uint32) for name in ("power_mw", "power_limit_mw", "temperature_c")),
         *((f"{name}_clock_mhz", c_uint32) for name in ("graphics", "memory", "max_graphics")),
-        ("has_row_remapper", c_uint32),
+        *((name, c_uint32) for name in ("has_row_remapper", "remap_pending")),
         *((name, c_uint32) for name in ("mig_capable", "resetless")),
         *((name, c_uint32) for name in ("memory_slices", "max_instances", "rotated")),
         *((name, c_uint32) for name in ("mig_current", "mig_pending", "persistence", "compute_mode")),
@@ -90,6 +90,7 @@ class Process(ctypes.Structure):
     _fields_ = [
         ("start_time", c_uint64),
         ("memory_bytes", c_uint64),
+        ("view", c_uint64),
         *((name, c_uint32) for name in ("used", "pid", "gpu", "kind", "gi_id", "ci_id")),
     ]
 

@@ -27,7 +27,7 @@ def _gpu(gpu: dict[str, Any]) -> list[str]:
 
 
 def _mode(gpu: dict[str, Any]) -> str:
-    marks = [name for name in ("hypervisor", "lost", "requires_reset") if gpu[name]]
+    marks = [name for name in ("hypervisor", "lost", "requires_reset", "remap_pending") if gpu[name]]
     if gpu["mig_capable"]:
         marks.insert(0, "MIG on" if gpu["mig_current"] else "MIG off")
         if gpu["mig_pending"] != gpu["mig_current"]:

@@ -107,6 +107,4 @@ def machine(tmp_path: Path, shipped: Path) -> Iterator[Callable[..., Machine]]:
 
     yield make
     for sim in made:
-        for gpu in sim.show()["gpus"]:
-            for process in gpu.get("processes", []):
-                sim.release(process["pid"])
+        sim.power_off()

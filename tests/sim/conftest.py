@@ -98,7 +98,7 @@ def make_node() -> Iterator[Callable[..., SimNode]]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="migprov-sim-")))
             folder.chmod(0o755)
             node = SimNode.create(folder / name, gpus, **options)
-            stack.callback(node.reboot)
+            stack.callback(node.power_off)
             return node
 
         yield make

@@ -20,6 +20,8 @@ int mig_by_uuid(State *state, const char *uuid, Target *target);
 void processes_prune(State *state, int writable);
 int process_alive(const Process *process);
 uint64_t process_start_time(unsigned pid);
+/* Tells one /proc from that of another pid namespace: the start time of its process 1. */
+uint64_t process_view(void);
 /* Bytes used on the GPU, or in one of its GPU instances; adds the driver's own share when anything runs. */
 uint64_t memory_used(const State *state, int gpu, unsigned gi_id);
 /* Any process on the GPU with a context, or with `monitors` also one that only holds the device open. */

@@ -86,7 +86,7 @@ static nvmlReturn_t reset(Call *call)
         return NVML_ERROR_IN_USE;
     drop_instances(gpu);
     gpu->resets++;
-    gpu->requires_reset = 0;
+    gpu->requires_reset = gpu->remap_pending = 0;
     gpu->mig_current = gpu->mig_pending;
     return NVML_SUCCESS;
 }

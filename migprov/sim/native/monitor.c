@@ -202,7 +202,8 @@ EXPORT nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned int 
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
     if (!call.target.gpu->has_row_remapper)
         return leave(&call, NVML_ERROR_NOT_SUPPORTED);
-    *corrected = *uncorrected = *pending = *failure = 0;
+    *pending = call.target.gpu->remap_pending;
+    *corrected = *uncorrected = *failure = 0;
     return leave(&call, NVML_SUCCESS);
 }
 

@@ -27,8 +27,19 @@ uint64_t process_start_time(unsigned pid)
     return state == 'Z' || state == 'X' ? 0 : start;
 }
 
+uint64_t process_view(void)
+{
+    static uint64_t view;
+    if (!view)
+        view = process_start_time(1);
+    return view;
+}
+
+/* In another pid namespace the same number is another process: there the entry is believed. */
 int process_alive(const Process *process)
 {
+    if (process->used && process->view != process_view())
+        return 1;
     return process->used && process_start_time(process->pid) == process->start_time;
 }
 

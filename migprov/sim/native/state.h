@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define SIM_MAGIC 0x4D4947504D495331ull
-#define SIM_LAYOUT 2u
+#define SIM_LAYOUT 3u
 
 enum {
     MAX_GPUS = 16,
@@ -57,7 +57,7 @@ typedef struct {
     uint32_t pci_domain, pci_bus, pci_device, pci_device_id, pci_subsystem_id, minor;
     uint32_t architecture, capability_major, capability_minor, sms, cores, chip_id;
     uint32_t power_mw, power_limit_mw, temperature_c, graphics_clock_mhz, memory_clock_mhz, max_graphics_clock_mhz;
-    uint32_t has_row_remapper;
+    uint32_t has_row_remapper, remap_pending;
     uint32_t mig_capable, resetless; /* resetless: Hopper and newer, the mode changes at once and is forgotten */
     uint32_t memory_slices, max_instances, rotated;
     uint32_t mig_current, mig_pending, persistence, compute_mode;
@@ -70,6 +70,7 @@ typedef struct {
 typedef struct {
     uint64_t start_time; /* field 22 of /proc/PID/stat: a pid that came back is another process */
     uint64_t memory_bytes;
+    uint64_t view; /* of whose /proc the pid is: see process_view */
     uint32_t used, pid, gpu, kind, gi_id, ci_id; /* gi_id, ci_id: NVML_NO_INSTANCE without MIG */
 } Process;
 

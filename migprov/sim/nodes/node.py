@@ -171,9 +171,9 @@ class FleetNode:
             self._child = None
 
     def holders(self) -> list[Process]:
-        """The processes that hold its GPUs, also those that were started from outside."""
+        """The processes that hold its GPUs and what keeps its services running, also if started from outside."""
         try:
-            pids = self.sim.holders()
+            pids = [*self.sim.supervisors(), *self.sim.holders()]
         except SimError:  # cut off before it had a driver
             return []
         return [process for pid in pids if (process := processes.identify(pid))]
