@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import json
@@ -50,6 +51,14 @@ def test_every_python_of_the_nodes_runs_it(python: str, tmp_path: Path):
     reply = json.loads(done.stdout)
     assert (reply["protocol"], reply["task"], done.stderr) == (1, "info", b"")
     assert [path.name for path in tmp_path.iterdir()] == ["program.pyz"]
+
+
+def test_what_is_ours_is_python_3_8():
+    with zipfile.ZipFile(io.BytesIO(program().data)) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".py") and name != "pynvml.py"]
+        for name in names:
+            ast.parse(archive.read(name), name, feature_version=(3, 8))
+    assert "migprov_twin.py" in names
 
 
 def test_it_is_small():
