@@ -228,6 +228,7 @@ def _destroy_compute(gpu: Gpu, gi: GpuInstance, ci: ComputeInstance) -> Step:
         gi_start=gi.start,
         ci_id=ci.ci_id,
         ci_profile=ci.profile,
+        ci_start=ci.start,  # where it is created again should this be taken back
     )
 
 

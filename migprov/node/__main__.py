@@ -8,11 +8,12 @@ import sys
 from typing import Any, Callable, Dict, Optional
 
 from ..mig.errors import MigError
+from . import boot, tasks
 from . import request as requests
-from . import tasks
-from .engine import Outcome, unexpected
+from .engine import Outcome, hangs, shape, unexpected
 from .nvml import Nvml
 from .request import Request
+from .watchdog import Watchdog
 
 
 def answer(request: Request, hung: Callable[[Dict[str, Any]], None]) -> Dict[str, Any]:
@@ -20,11 +21,24 @@ def answer(request: Request, hung: Callable[[Dict[str, Any]], None]) -> Dict[str
 
     ``hung`` gets the reply instead when the driver stops answering on the way.
     """
+
+    def told(known: Outcome) -> None:
+        hung(_reply(request.task, request.check, known))
+
+    limit, nvml = request.step_limit_s, Nvml()
     try:
-        with Nvml() as nvml:
-            outcome = tasks.run(nvml, request, lambda known: hung(_reply(request.task, request.check, known)))
+        with Watchdog(limit, lambda: told(Outcome(None, None, error=hangs(None, "opening the driver", limit)))):
+            nvml.__enter__()
+    except MigError as error:
+        return _reply(request.task, request.check, Outcome(None, None, error=error))
+    outcome = Outcome(None, None)
+    try:
+        outcome = tasks.run(nvml, request, told)
     except MigError as error:
         outcome = Outcome(None, None, error=error)
+    finally:
+        with Watchdog(limit, lambda: told(outcome)):  # all is done: a driver that will not close changes nothing
+            nvml.__exit__()
     return _reply(request.task, request.check, outcome)
 
 
@@ -33,7 +47,7 @@ def _reply(task: Optional[str], check: bool, outcome: Outcome) -> Dict[str, Any]
         "protocol": requests.PROTOCOL,
         "task": task,
         "check": check,
-        "changed": bool(outcome.steps),
+        "changed": bool(outcome.steps) or _differs(outcome),
         "before": outcome.before.to_json() if outcome.before else None,
         "after": outcome.after.to_json() if outcome.after else None,
         "planned": [step.to_json() for step in outcome.planned],
@@ -41,6 +55,14 @@ def _reply(task: Optional[str], check: bool, outcome: Outcome) -> Dict[str, Any]
         "data": outcome.data or {},
         "error": _error(outcome),
     }
+
+
+def _differs(outcome: Outcome) -> bool:
+    """Whether a step that failed has changed a GPU all the same."""
+    if outcome.before is None or outcome.after is None:
+        return False
+    pairs = [(gpu, outcome.after.gpu(gpu.index)) for gpu in outcome.before.gpus]
+    return any(not a.error and not b.error and shape(a) != shape(b) for a, b in pairs)
 
 
 def _error(outcome: Outcome) -> Optional[Dict[str, Any]]:
@@ -59,7 +81,9 @@ def _error(outcome: Outcome) -> Optional[Dict[str, Any]]:
 
 
 def main() -> int:
-    """The program. Its exit status is 0 whenever it could reply, also with an error."""
+    """The program. Its exit status is 0 whenever it could reply, also with an error; ``--boot FILE``: see boot.py."""
+    if sys.argv[1:2] == ["--boot"]:
+        return boot.main("".join(sys.argv[2:3]))
     try:
         reply = answer(requests.read(sys.stdin.buffer), _reply_and_leave)
     except MigError as error:

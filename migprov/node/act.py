@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Callable, Dict, List, Sequence
 
 from ..mig import names, steps
@@ -10,6 +11,7 @@ from ..mig.steps import Step
 from . import smi
 from .errors import EffectMissing, ModeNotEffective, ResetRefused
 from .nvml import IN_USE, Nvml
+from .nvml_data import Ci
 
 _ACTIVATION_RESET_REQUIRED = 16
 
@@ -25,27 +27,23 @@ def perform(nvml: Nvml, step: Step) -> None:
         raise
 
 
-def undo(nvml: Nvml, done: Sequence[Step]) -> List[Step]:
-    """Take back what was done to instances, last first, as far as it goes; the answer is what was done for that.
+def undo(nvml: Nvml, done: Sequence[Step], undone: List[Step]) -> None:
+    """Take back what was done to instances, last first, as far as it goes; ``undone`` gets each step that did it.
 
     The MIG mode stays as it is: taking it back would need another reset.
     """
-    undone: List[Step] = []
-    for step in reversed(done):
-        for inverse in _inverse(nvml, step, done):
-            try:
+    with suppress(MigError):
+        for step in reversed(done):
+            for inverse in _inverse(nvml, step, done):
                 perform(nvml, inverse)
-            except MigError:
-                return undone
-            undone.append(inverse)
-    return undone
+                undone.append(inverse)
 
 
 def _inverse(nvml: Nvml, step: Step, done: Sequence[Step]) -> List[Step]:
     if step.action == steps.DESTROY_GPU_INSTANCE:
         return [step._replace(action=steps.CREATE_GPU_INSTANCE, gi_id=None)]
     if step.action == steps.DESTROY_COMPUTE_INSTANCE:
-        return [step._replace(action=steps.CREATE_COMPUTE_INSTANCE, gi_id=None, ci_id=None, ci_start=None)]
+        return [step._replace(action=steps.CREATE_COMPUTE_INSTANCE, gi_id=None, ci_id=None)]
     if step.action == steps.CREATE_GPU_INSTANCE:
         gi_id = _gi_at(nvml, step.uuid, step.start)
         inner = nvml.compute_instances(step.uuid, gi_id)
@@ -62,10 +60,15 @@ def _inverse(nvml: Nvml, step: Step, done: Sequence[Step]) -> List[Step]:
         return [*gone, step._replace(action=steps.DESTROY_GPU_INSTANCE, gi_id=gi_id)]
     if step.action == steps.CREATE_COMPUTE_INSTANCE and not _made_with_gpu_instance(step, done):
         gi_id = _gi_at(nvml, step.uuid, step.gi_start)
-        newest = max((ci.ci_id for ci in nvml.compute_instances(step.uuid, gi_id)), default=None)
-        if newest is not None:
-            return [step._replace(action=steps.DESTROY_COMPUTE_INSTANCE, gi_id=gi_id, ci_id=newest)]
+        made = [ci for ci in nvml.compute_instances(step.uuid, gi_id) if _is_made_by(step, ci)]
+        if made:  # ids are used again, so the newest need not have the highest; without a place they are alike
+            return [step._replace(action=steps.DESTROY_COMPUTE_INSTANCE, gi_id=gi_id, ci_id=made[-1].ci_id)]
     return []
+
+
+def _is_made_by(step: Step, ci: Ci) -> bool:
+    parsed = names.parse(step.ci_profile)
+    return ci.size == (parsed.compute_slices or parsed.slices) and step.ci_start in (None, ci.start)
 
 
 def _made_with_gpu_instance(step: Step, done: Sequence[Step]) -> bool:

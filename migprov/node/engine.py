@@ -41,7 +41,10 @@ class Outcome(NamedTuple):
 
 
 class Options(NamedTuple):
-    """How a plan is carried out. ``step_limit_s``: how long one step may take before the driver counts as hung."""
+    """How a plan is carried out. ``step_limit_s``: how long one step may take before the driver counts as hung.
+
+    ``at_boot``: services that are started may be ordered after this run, so none is waited for.
+    """
 
     task: str
     who: str
@@ -49,6 +52,7 @@ class Options(NamedTuple):
     stop_on_error: bool
     step_limit_s: float
     hung: Callable[[Outcome], None]
+    at_boot: bool = False
 
 
 class Engine:
@@ -99,27 +103,29 @@ class Engine:
 
     def _one_step(self, step: Step) -> None:
         try:
-            with Watchdog(self._limit(step), lambda: self._hang(step)):
-                self._patiently(step)
+            self._patiently(step)
         except Exception as failure:  # whatever it was: what has been done so far must be told
             self._failed[step.gpu] = failure if isinstance(failure, MigError) else unexpected(failure)
             own = [other for other in self._done if other.gpu == step.gpu]
-            with Watchdog(self._options.step_limit_s * 4, lambda: self._hang(step)):
-                self._undone += act.undo(self._nvml, own)
+            limit = self._options.step_limit_s * 4
+            with Watchdog(limit, lambda: self._hang(step.gpu, "taking back what was done", limit)):
+                act.undo(self._nvml, own, self._undone)
             return
         self._done.append(step)
 
     def _limit(self, step: Step) -> float:
         limit = self._options.step_limit_s
-        return limit + (self._options.drain.timeout_s + _SETTLE_S if step.action in _DRAINING else _SETTLE_S)
+        return limit + (self._options.drain.timeout_s + _SETTLE_S if step.action in _DRAINING else 0.0)
 
     def _patiently(self, step: Step) -> None:
         """After processes were ended the driver may still call the GPU in use for a moment; that is waited out."""
         cleared = any(other.action in _DRAINING for other in self._done)
         limit = time.monotonic() + (_SETTLE_S if cleared else 0.0)
+        allowed = self._limit(step)
         while True:
             try:
-                self._perform(step)
+                with Watchdog(allowed, lambda: self._hang(step.gpu, "the step %s" % step.action, allowed)):
+                    self._perform(step)
                 return
             except GpuBusy as error:
                 if step.action in _DRAINING or time.monotonic() >= limit:
@@ -169,7 +175,7 @@ class Engine:
             if stopped_here and step.unit not in self._stopped_units:
                 continue
             try:
-                services.start(step.unit)
+                services.start(step.unit, wait=not self._options.at_boot)
             except MigError as failure:
                 self._failed.setdefault(None, failure)
             else:
@@ -180,7 +186,9 @@ class Engine:
     def _finish(self) -> Outcome:
         after: Optional[State] = None
         try:
-            after = read(self._nvml)
+            limit = self._options.step_limit_s
+            with Watchdog(limit, lambda: self._hang(None, "reading the node after the change", limit)):
+                after = read(self._nvml)
         except MigError as failure:
             self._failed.setdefault(None, failure)
         if after is not None:
@@ -235,15 +243,10 @@ class Engine:
             first.message = "%s (and %d more: see data)" % (first.message, len(errors) - 1)
         return first
 
-    def _hang(self, step: Step) -> None:
+    def _hang(self, gpu: Optional[int], what: str, limit_s: float) -> None:
         """Called from the watchdog's thread: the driver does not answer, so neither can this run go on."""
-        error = DriverHangs(
-            "GPU %s: the step %s did not end within %d s: the driver hangs"
-            % (step.gpu, step.action, self._limit(step)),
-            gpu=step.gpu,
-            next="look at dmesg for Xid; the node may need a reboot; run again after that: it goes on from there",
-        )
-        self._failed = {step.gpu: error}
+        error = hangs(gpu, what, limit_s)
+        self._failed = {gpu: error}
         self._start_services()
         with suppress(MigError):
             journal.end(self._change, "interrupted", error.message)
@@ -271,6 +274,15 @@ def shape(gpu: Gpu) -> Any:
     """What a plan decides about a GPU: mode, instances and what is inside them."""
     inner = [(gi.profile_id, gi.start, sorted(ci.size for ci in gi.compute_instances)) for gi in gpu.instances]
     return (gpu.error, gpu.mig_current, gpu.mig_pending, inner)
+
+
+def hangs(gpu: Optional[int], what: str, limit_s: float) -> DriverHangs:
+    """The error for a driver that did not come back from ``what`` within ``limit_s`` seconds."""
+    return DriverHangs(
+        "%s%s did not end within %g s: the driver hangs" % ("" if gpu is None else "GPU %d: " % gpu, what, limit_s),
+        gpu=gpu,
+        next="look at dmesg for Xid; the node may need a reboot; run again after that: it goes on from there",
+    )
 
 
 def unexpected(failure: Exception) -> MigError:

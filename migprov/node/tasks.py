@@ -16,14 +16,17 @@ from ..mig.state import Gpu, State
 from ..mig.steps import Step
 from ..mig.wanted import WantedGpu, entries_from_json, instances_from_json, selectors
 from . import cuda, driver, journal, services
-from .engine import Engine, Options, Outcome
+from .engine import Engine, Options, Outcome, hangs
 from .errors import ModeNotEffective, NoHistory, NotAsWanted
 from .lock import locked
 from .nvml import Nvml
 from .read import read
 from .request import Request
+from .watchdog import Watchdog
 
 Planner = Callable[[State, Request], Planned]
+
+_BOOT = "boot"  # what the journal calls a layout that was restored at boot
 
 
 def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcome:
@@ -32,10 +35,13 @@ def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcom
     ``hung`` is called with what is known when the driver stops answering; it is expected to end the process.
     """
     if request.task in _READ_ONLY:
-        return _READ_ONLY[request.task](nvml, request)
+        limit = request.step_limit_s * (2 if request.params.get("cuda") else 1)
+        with Watchdog(limit, lambda: hung(_hangs(request.task, limit))):
+            return _READ_ONLY[request.task](nvml, request)
     planner = _CHANGING[request.task]
     with nullcontext() if request.check else locked(request.wait_s):
-        before = read(nvml, cards=True)
+        with Watchdog(request.step_limit_s, lambda: hung(_hangs("reading the node", request.step_limit_s))):
+            before = read(nvml, cards=True)
         died = journal.interrupted()
         try:
             planned = _with_left_over(planner(before, request), died)
@@ -55,14 +61,19 @@ def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcom
         return outcome._replace(data={**(outcome.data or {}), **_interrupted(died)})
 
 
+def _hangs(what: str, limit_s: float) -> Outcome:
+    return Outcome(None, None, error=hangs(None, what, limit_s))
+
+
 def _options(request: Request, hung: Callable[[Outcome], None]) -> Options:
     return Options(
-        request.task,
+        _BOOT if request.at_boot else request.task,
         request.who,
         Drain.from_json(request.params.get("drain")),
         request.flag("stop_on_error", False),
         request.step_limit_s,
         hung,
+        request.at_boot,
     )
 
 
@@ -152,7 +163,8 @@ def _plan_entries(state: State, request: Request, entries: Any) -> Planned:
 
 
 def _plan_rollback(state: State, request: Request) -> Planned:
-    known = [change for change in journal.changes() if change.before]
+    # what a boot restored is no change that anybody made: going back before it would leave the cards empty
+    known = [change for change in journal.changes() if change.before and change.task != _BOOT]
     if not known:
         raise NoHistory("the journal of this node holds no change to go back before", next="nothing was changed")
     return _plan_entries(state, request, known[-1].before)
