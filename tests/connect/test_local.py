@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ import pytest
 import migprov
 from migprov import errors
 from migprov.connect.call import Finished
+from migprov.connect.holders import holders
 from migprov.connect.local import LocalConnection
 from migprov.connect.node import Node
 from migprov.connect.target import Target
@@ -106,17 +109,22 @@ def test_a_name_that_is_not_there():
         migprov.conect  # noqa: B018
 
 
+REFUSE = {"drain": {"policy": "refuse"}, "stop_on_error": False}
+
+
 class Recorder:
     """A connection that notes the requests and answers with a reply."""
 
     def __init__(self, **reply: Any) -> None:
         self.requests: list[dict[str, Any]] = []
+        self.timeouts: list[float] = []
         self.reply = reply
 
     def execute(self, command: str, stdin: bytes, *, timeout: float) -> Finished:
         import json
 
         self.requests.append(json.loads(stdin))
+        self.timeouts.append(timeout)
         shape = {"protocol": 1, "task": self.requests[-1]["task"], "check": False, "changed": False, "before": None}
         rest = {"after": None, "steps": [], "planned": [], "data": {}, "error": None}
         return Finished(0, json.dumps({**shape, **rest, **self.reply}).encode(), b"")
@@ -136,12 +144,14 @@ class Layout:
 @pytest.mark.parametrize(
     ("use", "task", "params", "check"),
     [
+        (lambda n: n.history(), "history", {}, False),
+        (lambda n: n.holders(), "info", {"processes": True}, False),
         (lambda n: n.info(), "info", {"processes": True}, False),
         (lambda n: n.info(processes=False), "info", {"processes": False}, False),
         (lambda n: n.driver("535.1"), "driver", {"minimum": "535.1"}, False),
-        (lambda n: n.mig_mode(True, check=True), "mig_mode", {"enabled": True, "gpus": "all"}, True),
-        (lambda n: n.reset(1, force=True), "reset", {"gpus": [1], "force": True}, False),
-        (lambda n: n.reset(["GPU-1", 0]), "reset", {"gpus": ["GPU-1", 0], "force": False}, False),
+        (lambda n: n.mig_mode(True, check=True), "mig_mode", {"enabled": True, "gpus": "all"} | REFUSE, True),
+        (lambda n: n.reset(1, force=True), "reset", {"gpus": [1], "force": True} | REFUSE, False),
+        (lambda n: n.reset(["GPU-1", 0]), "reset", {"gpus": ["GPU-1", 0], "force": False} | REFUSE, False),
         (
             lambda n: n.instances(["3g.40gb", {"profile": "1g.10gb", "start": 4}], "GPU-1"),
             "instances",
@@ -151,17 +161,97 @@ class Layout:
                     {"profile": "1g.10gb", "start": 4, "compute_instances": None},
                 ],
                 "gpus": ["GPU-1"],
+                **REFUSE,
             },
             False,
         ),
         (lambda n: n.verify(Layout()), "verify", {"entries": [{"devices": "all"}]}, False),
-        (lambda n: n.layout([{"devices": [1]}], check=True), "layout", {"entries": [{"devices": [1]}]}, True),
+        (lambda n: n.layout([{"devices": [1]}], check=True), "layout", {"entries": [{"devices": [1]}]} | REFUSE, True),
+        (
+            lambda n: n.layout([], drain="wait", drain_timeout=7, agents=["a.service"], stop_on_error=True),
+            "layout",
+            {
+                "entries": [],
+                "drain": {"policy": "wait", "timeout_s": 7, "agents": ["a.service"]},
+                "stop_on_error": True,
+            },
+            False,
+        ),
+        (
+            lambda n: n.rollback(drain={"policy": "wait", "timeout_s": 9}, agents=(), check=True),
+            "rollback",
+            {"drain": {"policy": "wait", "timeout_s": 9, "agents": []}, "stop_on_error": False},
+            True,
+        ),
+        (
+            lambda n: n.drain([1], "terminate", 0),
+            "drain",
+            {"gpus": [1], "drain": {"policy": "terminate", "timeout_s": 0}, "stop_on_error": False},
+            False,
+        ),
     ],
 )
 def test_each_task_sends_its_request(use: Any, task: str, params: dict[str, Any], check: bool):
-    connection = Recorder()
+    state = {"driver_version": "1", "gpus": []}
+    connection = Recorder(after=state)
     use(Node(Target("gpu1"), connection))
-    assert connection.requests == [{"protocol": 1, "task": task, "params": params, "check": check}]
+    (request,) = connection.requests
+    by = request.pop("who", None)
+    assert request == {"protocol": 1, "task": task, "params": params, "check": check}
+    if task in ("info", "driver", "verify", "history"):
+        assert by is None
+    else:
+        assert by == f"{pwd.getpwuid(os.geteuid()).pw_name}@{socket.gethostname()} (library)"
+
+
+@pytest.mark.parametrize(
+    ("drain", "said"),
+    [
+        ({"drain": "kill"}, "the drain policy 'kill' is none of refuse, wait, terminate"),
+        ({"drain": {"police": "wait"}}, "drain must be a policy"),
+        ({"drain_timeout": -1}, "timeout_s must be a number of seconds"),
+        ({"drain_timeout": True}, "timeout_s must be a number of seconds"),
+        ({"agents": "dcgm.service"}, "agents must be a list"),
+        ({"agents": ["--now"]}, "agents must be names of systemd units"),
+    ],
+)
+def test_what_is_no_drain_is_a_bad_request(drain: dict[str, Any], said: str):
+    connection = Recorder()
+    with pytest.raises(errors.BadRequest, match=said):
+        Node(Target("gpu1"), connection).layout([{"devices": [1]}], **drain)
+    assert connection.requests == []
+
+
+@pytest.mark.parametrize(
+    ("drain", "limit"),
+    [("refuse", 20), ("wait", 320), ({"policy": "terminate", "timeout_s": 600}, 620)],
+)
+def test_the_time_for_draining_comes_on_top_of_that_for_the_call(drain: Any, limit: int):
+    connection = Recorder()
+    Node(Target("gpu1", timeout=20), connection).layout([{"devices": [1]}], drain=drain)
+    assert connection.timeouts == [pytest.approx(limit, abs=5)]
+
+
+def test_the_holders_of_chosen_gpus():
+    gpus = [
+        {"index": 0, "uuid": "GPU-0", "pci_bus_id": "00000000:07:00.0", "processes": [{"pid": 7}, {"pid": 8}]},
+        {"index": 1, "uuid": "GPU-1", "pci_bus_id": "00000000:0F:00.0", "processes": [{"pid": 7}]},
+        {"index": 2, "uuid": "GPU-2", "processes": [], "error": {"code": "gpu_lost", "message": "gone"}},
+    ]
+    state = {"driver_version": "1", "gpus": gpus}
+    first = [{"gpu": 0, "uuid": "GPU-0", "pid": 7}, {"gpu": 0, "uuid": "GPU-0", "pid": 8}]
+    second = [{"gpu": 1, "uuid": "GPU-1", "pid": 7}]
+    unread = [{"gpu": 2, "code": "gpu_lost", "message": "gone"}]
+    assert holders(state, "all") == {"holders": first + second, "unread": unread}
+    assert holders(state, ("0F:00.0",))["holders"] == second
+    assert holders(state, ("GPU-2",)) == {"holders": [], "unread": unread}
+
+
+def test_holders_of_a_gpu_that_is_not_there():
+    node = Node(Target("gpu1"), Recorder(after={"driver_version": "1", "gpus": []}))
+    with pytest.raises(errors.NodeFailed, match="index 3 is no GPU of this node") as caught:
+        node.holders(3)
+    assert caught.value.error_code == "unknown_gpu"
 
 
 @pytest.mark.parametrize("layout", ["all-1g.10gb", {"devices": "all"}, 7])
