@@ -295,3 +295,18 @@ def test_few_interpreters_and_one_twin_of_each(ready: Node):
     left = {path.name for path in ready.cache.iterdir()}
     assert old_rival not in left
     assert left == {f"{DIGEST}.pyz", own, rival, lock, *others[:3]}
+
+
+def test_a_call_that_runs_outlives_the_removal_of_its_files(node: Node):
+    # As when newer programs push it out while it waits for work to end.
+    main = b"""\
+import os, sys
+for name in os.listdir(os.path.dirname(sys.argv[0])):
+    os.unlink(os.path.join(os.path.dirname(sys.argv[0]), name))
+import late
+print(late.__file__[-3:])
+"""
+    data = pack([("__main__.py", main), ("late.py", b""), (TWIN, TWIN_SOURCE.read_bytes())])
+    done = node.sh(install_command(hashlib.sha256(data).hexdigest(), len(data), python=HERE), data)
+    assert (done.stdout, done.stderr) == (b"pyc\n", b"")
+    assert list(node.cache.iterdir()) == []
