@@ -25,7 +25,10 @@ _PARAMS = {
 
 
 class Request(NamedTuple):
-    """A request whose frame is sound; the parameters are checked by their task."""
+    """A request whose frame is sound; the parameters are checked by their task.
+
+    ``at_boot``: made by ``boot.py``, never by who sends a request.
+    """
 
     task: str
     params: Dict[str, Any]
@@ -33,6 +36,7 @@ class Request(NamedTuple):
     wait_s: float
     who: str
     step_limit_s: float
+    at_boot: bool = False
 
     def flag(self, name: str, default: bool) -> bool:
         """A parameter that must be true or false; raises BadRequest."""
@@ -79,13 +83,14 @@ def parse(body: Any) -> Request:
         task,
         params,
         check,
-        _seconds(body, "wait_s", 5.0, 0.0),
+        seconds(body, "wait_s", 5.0, 0.0),
         _readable(who),
-        _seconds(body, "step_limit_s", 120.0, 0.1),
+        seconds(body, "step_limit_s", 120.0, 0.1),
     )
 
 
-def _seconds(body: Dict[str, Any], name: str, default: float, least: float) -> float:
+def seconds(body: Dict[str, Any], name: str, default: float, least: float) -> float:
+    """A number of seconds, at most an hour; raises BadRequest."""
     value = body.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= 3600:
         raise BadRequest("%s must be a number of seconds from %g to 3600" % (name, least))

@@ -14,9 +14,12 @@ def stop(unit: str) -> None:
     _systemctl("stop", unit)
 
 
-def start(unit: str) -> None:
-    """Start a unit; raises ServiceFailed with what systemctl answered."""
-    _systemctl("start", unit)
+def start(unit: str, wait: bool = True) -> None:
+    """Start a unit; raises ServiceFailed with what systemctl answered.
+
+    Without ``wait`` systemd is only told to: at boot a unit that is ordered after this run would wait for it in turn.
+    """
+    _systemctl("start", unit, *(() if wait else ("--no-block",)))
 
 
 def is_active(unit: str) -> bool:
@@ -28,10 +31,10 @@ def is_active(unit: str) -> bool:
     return True
 
 
-def _systemctl(verb: str, unit: str) -> None:
+def _systemctl(verb: str, unit: str, *options: str) -> None:
     try:
         done = subprocess.run(
-            ["systemctl", verb, "--", unit],
+            ["systemctl", verb, *options, "--", unit],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
