@@ -107,8 +107,11 @@ def _process(
 
 
 def modules() -> List[str]:
-    """Kernel modules that use the NVIDIA module, such as nvidia_drm: they can hold a card with no process at all."""
+    """Kernel modules that use the NVIDIA module, such as nvidia_drm: they can hold a card with no process at all.
+
+    Simulated nodes have their own ``/sys``, named by ``MIGPROV_SYS``.
+    """
     try:
-        return sorted(os.listdir("/sys/module/nvidia/holders"))
+        return sorted(os.listdir(os.path.join(os.environ.get("MIGPROV_SYS", "/sys"), "module/nvidia/holders")))
     except OSError:
         return []

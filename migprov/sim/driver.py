@@ -99,7 +99,7 @@ class SimNode:
         """The environment of a process on this node: what to add to `base` (None: this process's).
 
         `LD_LIBRARY_PATH` and `PATH` begin with the node's; `MIGPROV_DEV` is its stand-in for /dev, `MIGPROV_CGROUP`
-        for what /proc/PID/cgroup says of its processes.
+        for what /proc/PID/cgroup says of its processes, `MIGPROV_SYS` for /sys.
         """
         outer = os.environ if base is None else base
         return {
@@ -107,6 +107,7 @@ class SimNode:
             "PATH": _before(self.directory / "bin", outer.get("PATH")),
             "MIGPROV_DEV": str((self.directory / "dev").resolve()),
             "MIGPROV_CGROUP": str((self.directory / "cgroup").resolve()),
+            "MIGPROV_SYS": str((self.directory / "sys").resolve()),
         }
 
     def set_driver(self, condition: str) -> None:

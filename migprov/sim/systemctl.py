@@ -210,7 +210,7 @@ def tell(text: str) -> int:
 # -- what people call ----------------------------------------------------------------------------------------------
 
 
-def start(unit: str) -> None:
+def start(unit: str, wait: bool = True) -> None:
     settings = wanted(unit, "start")
     if state(unit)["ActiveState"] == "active":
         return
@@ -227,8 +227,7 @@ def start(unit: str) -> None:
         start_new_session=True,
     )
     assert child.stdout is not None  # noqa: S101
-    answer = child.stdout.readline().decode().strip()
-    if answer != "ok":
+    if wait and child.stdout.readline().decode().strip() != "ok":
         raise job_failed(unit)
 
 
@@ -328,7 +327,7 @@ def parse(arguments: list[str]) -> tuple[str, list[str], dict[str, str]]:
         name, equals, value = word.partition("=")
         if name in ("-p", "--property", "-t", "--type"):
             options[{"-p": "--property", "-t": "--type"}.get(name, name)] = value if equals else rest.pop(0)
-        elif name in ("-q", "--quiet", "--value", "--all", "-a", "--no-legend", "--no-pager", "--plain", "--full"):
+        elif name in ("-q", "--quiet", "--value", "--all", "-a", "--no-legend", "--no-pager", "--plain", "--no-block"):
             options[{"-q": "--quiet", "-a": "--all"}.get(name, name)] = ""
         elif word.startswith("-"):
             raise Failure(f"systemctl: unrecognized option '{word}' (this is a simulated one)")
@@ -356,7 +355,7 @@ def main(arguments: list[str]) -> int:
         if verb in ("stop", "restart"):
             stop(unit)
         if verb in ("start", "restart"):
-            start(unit)
+            start(unit, "--no-block" not in options)
         if verb == "status":
             code = status(unit)
         if verb == "show":
