@@ -85,7 +85,7 @@ def release(folder: Path, pids: tuple[int, ...], everyone: bool) -> None:
 @_node
 @_json
 @click.argument("name", required=False)
-@click.option("--gpu", "gpus", type=int, multiple=True, help="A GPU that it holds; may be given again.  [default: none, only the driver]")
+@click.option("--gpu", "gpus", type=int, multiple=True, help="A GPU that it holds, again for more.  [default: none]")
 @click.option("--mig", "mig_uuid", metavar="UUID", help="The MIG device that it holds.")
 @click.option("--memory", "memory_mib", type=click.IntRange(min=0), default=0, metavar="MIB", show_default=True)
 @click.option("--kind", type=click.Choice(KINDS), default="monitor", show_default=True)

@@ -1,0 +1,398 @@
+"""Who is on a GPU: NVML's lists and the open device files, with all that names a process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migprov.node.holders import opened
+from migprov.sim.driver import SimNode
+
+from .background import until
+from .conftest import Machine, entry
+
+CONTAINER = "3f4e" * 16
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes processes of others")
+
+
+def holders(machine: Machine, gpu: int = 0) -> dict[int, dict[str, Any]]:
+    """The processes of a GPU in `info`, by pid."""
+    listed = machine.ok("info")["after"]["gpus"][gpu]["processes"]
+    assert len({process["pid"] for process in listed}) == len(listed)
+    return {process["pid"]: process for process in listed}
+
+
+def cut(machine: Machine, *instances: str, gpu: int = 0) -> dict[str, tuple[int, str]]:
+    """GPU instance id and MIG device UUID by profile."""
+    reply = machine.layout(*instances, gpus=[gpu])
+    assert reply["error"] is None, reply["error"]
+    rows = reply["after"]["gpus"][gpu]["instances"]
+    return {gi["profile"]: (gi["gi_id"], gi["compute_instances"][0]["uuid"]) for gi in rows}
+
+
+def test_what_is_told_of_a_process(machine):
+    node = machine("2xA100-80GB")
+    began = time.time()
+    pid = int(node.sim.hold(1, 9830, command="python3 -m asr.server --port 80"))
+    assert holders(node, 0) == {}
+    found = holders(node, 1)[pid]
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    assert abs(found.pop("started") - began) < 60
+    assert found == {
+        "pid": pid,
+        "command": "python3",
+        "arguments": "python3 -m asr.server --port 80",
+        "user": pwd.getpwuid(os.geteuid()).pw_name,
+        "memory_mib": 9830,
+        "gi_id": None,
+        "ci_id": None,
+        "kind": "compute",
+        "start_ticks": int(fields[19]),
+        "unit": None,
+        "container": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "memory"), [("compute",) * 2 + (64,), ("graphics",) * 2 + (64,), ("mps",) * 2 + (64,)]
+)
+def test_the_kinds_that_nvml_lists(machine, kind, told, memory):
+    node = machine()
+    pid = node.sim.hold(0, 64, kind=kind)
+    assert [(p["pid"], p["kind"], p["memory_mib"]) for p in holders(node).values()] == [(pid, told, memory)]
+
+
+def test_a_process_with_nothing_but_the_device_open(machine):
+    node = machine("2xA100-80GB")
+    pid = node.sim.hold(1, 0, kind="monitor", command="nv-hostengine -n")
+    assert holders(node, 0) == {}
+    found = holders(node, 1)[pid]
+    assert (found["kind"], found["command"], found["memory_mib"], found["gi_id"]) == (
+        "open",
+        "nv-hostengine",
+        None,
+        None,
+    )
+
+
+def test_a_process_on_several_gpus_is_on_each_of_them(machine):
+    node = machine("3xA100-80GB")
+    pid = node.sim.hold([0, 2], 100)
+    assert [list(holders(node, gpu)) for gpu in range(3)] == [[pid], [], [pid]]
+
+
+def test_an_agent_that_has_only_the_driver_open_is_on_no_gpu(machine):
+    node = machine("1xA100-80GB")
+    pid = node.sim.hold([], 0, kind="monitor")
+    assert holders(node) == {}
+    reply = node.layout("7g.80gb")  # a mode change on Ampere: nobody may have the GPU open
+    assert reply["error"] is None and pid.alive
+
+
+def test_the_instance_that_a_process_is_in(machine):
+    node = machine("2xA100-80GB")
+    made = cut(node, "3g.40gb", "2g.20gb", gpu=1)
+    gi_id, uuid = made["2g.20gb"]
+    pid = node.sim.hold(uuid, 500)
+    found = holders(node, 1)[pid]
+    assert (found["gi_id"], found["ci_id"], found["memory_mib"]) == (gi_id, 0, 500)
+
+
+@pytest.mark.parametrize("gpu", [0, 1])
+def test_the_instance_of_a_process_that_nvml_does_not_list(machine, gpu):
+    """From the minors of its capability files: gpuN/giI is 3 + 135 N + 9 I, its ciC one more and C."""
+    node = machine("2xA100-80GB")
+    gi_id, uuid = cut(node, "3g.40gb", gpu=gpu)["3g.40gb"]
+    listed = node.sim.hold(uuid, 500)
+    caps = {os.readlink(link).rpartition("nvidia-cap")[2] for link in Path(f"/proc/{listed}/fd").iterdir()}
+    assert {str(3 + 135 * gpu + 9 * gi_id), str(4 + 135 * gpu + 9 * gi_id)} <= caps
+    node.sim.release(listed)
+    folder = Path(node.env()["MIGPROV_DEV"]) / "nvidia-caps"
+    code = "import sys\nkept = [open(name) for name in sys.argv[1:]]\nprint(flush=True)\nsys.stdin.read()"
+    files = [str(folder / f"nvidia-cap{minor}") for minor in (3 + 135 * gpu + 9 * gi_id, 4 + 135 * gpu + 9 * gi_id)]
+    with subprocess.Popen([sys.executable, "-c", code, *files], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        found = holders(node, gpu)[child.pid]
+        assert (found["kind"], found["gi_id"], found["ci_id"]) == ("open", gi_id, 0)
+        assert child.pid not in holders(node, 1 - gpu)
+        child.communicate()
+
+
+@pytest.mark.parametrize(
+    ("files", "gpus", "instances"),
+    [
+        (["nvidiactl", "nvidia-uvm", "nvidia-modeset"], set(), set()),
+        (["nvidia0", "nvidia11"], {0, 11}, set()),
+        (["nvidia-caps/nvidia-cap1", "nvidia-caps/nvidia-cap2"], set(), set()),
+        (["nvidia-caps/nvidia-cap21", "nvidia-caps/nvidia-cap22"], set(), {(0, 2, None), (0, 2, 0)}),  # recorded
+        (["nvidia-caps/nvidia-cap1218"], set(), {(9, 0, None)}),
+        (["nvidia-caps/nvidia-cap137"], set(), {(0, 14, 7)}),
+        (["nvidia-caps/nvidia-cap138"], set(), {(1, 0, None)}),
+        (["nvidia-caps-imex-channels/channel0", "nvidia0 (deleted)", "nvidia-nvswitch0"], set(), set()),
+    ],
+)
+def test_what_device_files_mean(files, gpus, instances):
+    assert opened(files) == (gpus, instances)
+
+
+def test_the_run_itself_is_no_holder(machine):
+    """The program opens the devices through the driver's library; so may whatever started it."""
+    node = machine()
+    code = """
+import subprocess, sys
+kept = open(sys.argv[1])
+sys.exit(subprocess.run([sys.executable, "-S", "-E", sys.argv[2]], pass_fds=[kept.fileno()]).returncode)
+"""
+    device = str(Path(node.env()["MIGPROV_DEV"]) / "nvidia0")
+    request = {"protocol": 1, "task": "info", "params": {}}
+    done = subprocess.run(
+        [sys.executable, "-c", code, device, str(node.pyz)],
+        input=json.dumps(request).encode(),
+        env=node.env(),
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["after"]["gpus"][0]["processes"] == []
+
+
+# -- where a process belongs -------------------------------------------------------------------------------------------
+
+
+def test_the_unit_of_a_service(machine):
+    node = machine()
+    service = node.sim.service("nvidia-dcgm", gpus=[0])
+    found = holders(node)[service.pid]
+    assert (found["unit"], found["container"], found["kind"]) == ("nvidia-dcgm.service", None, "open")
+    assert (
+        f"process {service.pid} (nvidia-dcgm, user"
+        in (node.refused("layout", "gpu_busy", entries=[entry("7g.80gb")], drain={"agents": []})["message"])
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"0::/system.slice/docker-{CONTAINER}.scope",
+        f"0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{CONTAINER}.scope",
+        f"12:devices:/docker/{CONTAINER}\n1:name=systemd:/docker/{CONTAINER}",
+    ],
+)
+def test_the_container_of_a_process(machine, text):
+    node = machine()
+    pid = node.sim.hold(0, 100, cgroup=text)
+    found = holders(node)[pid]
+    assert (found["unit"], found["container"]) == (None, CONTAINER)
+    message = node.refused("layout", "gpu_busy", entries=[entry("7g.80gb")])["message"]
+    assert f"container {CONTAINER[:12]}" in message
+
+
+@contextlib.contextmanager
+def real_cgroup(name: str) -> Iterator[Path]:
+    """A cgroup of this machine, in whichever hierarchy lets us make one."""
+    for base in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup"):
+        folder = Path(base) / f"migprov-test-{os.getpid()}.slice"
+        try:
+            (folder / name).mkdir(parents=True)
+        except OSError:
+            continue
+        if not (folder / name / "cgroup.procs").exists():
+            (folder / name).rmdir()
+            folder.rmdir()
+            continue
+        try:
+            yield folder / name
+        finally:
+            inside = folder / name / "cgroup.procs"
+            until(lambda inside=inside: not inside.read_text(), "an empty cgroup")
+            (folder / name).rmdir()
+            folder.rmdir()
+        return
+    pytest.skip("this machine lets us make no cgroup")
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("name", "unit", "container"),
+    [("asr.service", "asr.service", None), (f"docker-{CONTAINER}.scope", None, CONTAINER)],
+)
+def test_a_real_cgroup_of_the_kernel(machine, monkeypatch, name, unit, container):
+    node = machine()
+    with real_cgroup(name) as folder:
+        pid = node.sim.hold(0, 100)
+        try:
+            (folder / "cgroup.procs").write_text(str(int(pid)))
+            env = {key: value for key, value in node.env().items() if key != "MIGPROV_CGROUP"}
+            monkeypatch.setattr(node, "env", lambda: env)
+            found = holders(node)[pid]
+            assert found["container"] == container
+            if container is None:
+                assert found["unit"] == unit
+        finally:
+            node.sim.release(pid)
+
+
+@needs_root
+def test_a_process_of_another_user(machine):
+    node = machine()
+    pid = node.sim.hold(0, 100, user=pwd.getpwnam("nobody").pw_uid)
+    assert holders(node)[pid]["user"] == "nobody"
+    stranger = node.sim.hold(0, 100, user=54321)
+    assert holders(node)[stranger]["user"] == "54321"
+
+
+# -- processes that are hard to see ------------------------------------------------------------------------------------
+
+
+def test_a_zombie_holds_nothing(machine):
+    node = machine()
+    code = """
+import subprocess, sys
+device = open(sys.argv[1])
+child = subprocess.Popen(["sleep", "600"], stdin=device)
+print(child.pid, flush=True)
+child.kill()
+sys.stdin.read()
+child.wait()
+"""
+    device = str(Path(node.env()["MIGPROV_DEV"]) / "nvidia0")
+    with subprocess.Popen(
+        [sys.executable, "-c", code, device], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        zombie = int(parent.stdout.readline())
+        until(lambda: ") Z" in Path(f"/proc/{zombie}/stat").read_text(), "a zombie")
+        assert list(holders(node)) == [parent.pid]
+        parent.communicate("")
+
+
+@contextlib.contextmanager
+def pid_namespace(*options: str) -> Iterator[list[str]]:
+    """The words that start a program in a pid namespace of its own."""
+    words = ["unshare", "--pid", "--fork", "--kill-child", *options, "--"]
+    if subprocess.run([*words, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets us make no pid namespace")
+    yield words
+
+
+@needs_root
+def test_a_process_in_a_pid_namespace_is_seen_from_the_host(machine):
+    node = machine()
+    code = """
+import sys
+from migprov.sim.driver import SimNode
+print(int(SimNode.open(sys.argv[1]).hold(0, 77)), flush=True)
+sys.stdin.read()
+"""
+    with (
+        pid_namespace() as words,
+        subprocess.Popen(
+            [*words, sys.executable, "-c", code, str(node.sim.directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as outside,
+    ):
+        assert outside.stdout is not None
+        pid = int(outside.stdout.readline())
+        found = holders(node)[pid]
+        assert Path(f"/proc/{pid}/status").read_text().split("NSpid:")[1].split("\n")[0].split()[0] == str(pid)
+        assert (found["memory_mib"], found["command"]) == (77, "migprov-holder")
+        reply = node.call("layout", entries=[entry("7g.80gb")], drain="terminate")
+        assert reply["error"] is None, reply["error"]
+        outside.communicate("")
+
+
+@needs_root
+def test_a_process_outside_of_our_own_pid_namespace_is_listed_with_its_memory(machine):
+    node = machine()
+    pid = node.sim.hold(0, 77)
+    with pid_namespace("--mount-proc") as words:
+        info = inside(node, words, "info")["after"]["gpus"][0]["processes"]
+        assert [(p["pid"], p["memory_mib"], p["start_ticks"]) for p in info] == [(pid, 77, None)]
+        for policy in ("refuse", "terminate"):
+            error = inside(node, words, "layout", entries=[entry("7g.80gb")], drain=policy)["error"]
+            assert error["code"] == "gpu_busy" and str(int(pid)) in error["message"]
+        assert "pid namespace" in error["message"]
+    assert pid.alive and node.sim.write_count() == 0
+
+
+def inside(machine: Machine, words: list[str], task: str, **params: Any) -> dict[str, Any]:
+    """The reply of the node program started by these words."""
+    request = {"protocol": 1, "task": task, "params": params, "wait_s": 0}
+    done = subprocess.run(
+        [*words, sys.executable, "-S", "-E", str(machine.pyz)],
+        input=json.dumps(request).encode(),
+        capture_output=True,
+        env=machine.env(),
+        check=True,
+    )
+    reply: dict[str, Any] = json.loads(done.stdout)
+    return reply
+
+
+# -- who is in the way of what -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("gpu", "in_way"), [("A30-24GB", True), ("A100-80GB", True), ("H100-80GB-SXM", False)])
+def test_who_merely_has_the_device_open_is_in_the_way_of_a_reset_only(machine, gpu, in_way):
+    node = machine(f"1x{gpu}")
+    pid = node.sim.hold(0, 0, kind="monitor", command="watcher")
+    reply = node.call("mig_mode", enabled=True)
+    if in_way:
+        assert reply["error"]["code"] == "gpu_busy"
+        assert [holder["pid"] for holder in reply["error"]["holders"]] == [pid]
+        assert node.sim.write_count() == 0
+    else:
+        assert reply["error"] is None
+    assert pid.alive
+
+
+def test_a_monitor_on_a_gpu_whose_instances_change_is_left_alone(machine):
+    node = machine()
+    cut(node, "7g.80gb")
+    pid = node.sim.hold(0, 0, kind="monitor")
+    reply = node.call("layout", entries=[entry("3g.40gb", "3g.40gb")], drain="terminate")
+    assert reply["error"] is None
+    assert pid.alive
+    assert "end_process" not in [step["action"] for step in reply["steps"]]
+
+
+def test_a_kernel_module_that_holds_the_card_is_named(machine):
+    node = machine()
+    (Path(node.env()["MIGPROV_SYS"]) / "module" / "nvidia" / "holders" / "nvidia_drm").mkdir(parents=True)
+    node.sim.fault(0, call="nvmlDeviceSetMigMode", error="IN_USE")
+    error = node.layout("7g.80gb")["error"]
+    assert error["code"] == "gpu_busy"
+    assert "no process holds it: a kernel module may (nvidia_drm)" in error["message"]
+    assert "modprobe -r" in error["next"]
+
+
+def test_everybody_is_named_as_told_by_a_run_that_may_not_look(machine):
+    """As an ordinary user /proc hides the open files of others: NVML's lists remain."""
+    node = machine()
+    pid = node.sim.hold(0, 64)
+    node.sim.hold(0, 0, kind="monitor")
+    node.hidden = True
+    assert list(holders(node)) == [pid]
+
+
+def test_signals_and_ends_of_holders_are_seen_at_once(machine):
+    node = machine()
+    pid = node.sim.hold(0, 64)
+    assert list(holders(node)) == [pid]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not pid.alive, "its end")
+    assert holders(node) == {}
+    assert isinstance(node.sim, SimNode)
