@@ -21,6 +21,10 @@ MAX_DEPTH = 32
 """Levels of nesting, aliases followed."""
 MAX_NODES = 200_000
 """Values in the file, aliases followed."""
+MAX_ELEMENTS = 1024
+"""Elements of one list."""
+MAX_KEYS = 10_000
+"""Keys of one mapping."""
 
 Scalar = str | int | bool | None
 LineOf = Callable[[int], int]
@@ -159,8 +163,17 @@ class _Builder:
             self._anchors[anchor] = node
         if self._stack:
             self._stack[-1].children.append(node)
+            self._check_length(self._stack[-1], node)
         else:
             self.root = node
+
+    def _check_length(self, opened: _Open, newest: Node) -> None:
+        most = 2 * MAX_KEYS if opened.mapping else MAX_ELEMENTS
+        if len(opened.children) > most:
+            what = (
+                f"a mapping of more than {MAX_KEYS} keys" if opened.mapping else f"a list of more than {most} elements"
+            )
+            raise self._error(newest.line, what, "Split the file.")
 
     def _close(self, opened: _Open) -> Node:
         children = opened.children

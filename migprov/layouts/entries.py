@@ -9,9 +9,10 @@ from migprov.mig.select import pci_address
 from migprov.mig.wanted import Entry, Selector, WantedCompute, WantedInstance
 
 from .document import Item, Node
-from .errors import Problem
+from .errors import LayoutError, Problem
 from .known import profile_names
 from .packing import pack
+from .schema import MOST_PROBLEMS
 from .words import nearest
 
 _VENDOR = "10DE"
@@ -20,7 +21,10 @@ _COMPUTE_SIZES = (1, 2, 3, 4, 6, 7, 8)
 
 
 class EntryReader:
-    """Reads layouts; ``problems`` collects what is wrong, so that one run names all of it."""
+    """Reads layouts; ``problems`` collects what is wrong, so that one run names all of it.
+
+    Raises LayoutError with what was found when there are ``MOST_PROBLEMS``.
+    """
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -36,6 +40,8 @@ class EntryReader:
 
     def _wrong(self, line: int, message: str, hint: str = "") -> None:
         self.problems.append(Problem(self.source, line, message, hint))
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise LayoutError(self.problems)
 
     def _entry(self, node: Node) -> Entry:
         items = node.items()
@@ -186,8 +192,9 @@ class EntryReader:
             hint = "Give each GPU one entry: list its index, or set device-filter apart."
             self._wrong(other, message, hint)
             return
+        taken = set(first.devices)
         for device in second.devices:
-            if device in first.devices:
+            if device in taken:
                 message = f"GPU {device} is named by the entry on line {line} too"
                 self._wrong(other, message, "Name each GPU in one entry.")
 

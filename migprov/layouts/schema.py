@@ -86,7 +86,7 @@ def _problems(error: ValidationError, root: Node, source: str) -> Iterator[Probl
     node, key_line = locate(root, path)
     name = _name(path)
     schema: Any = error.schema
-    wanted = schema.get("description", error.message)
+    wanted = schema.get("description") or shown(error.message)
     if error.validator == "additionalProperties":
         for key, item in node.items().items():
             if key not in schema["properties"]:
@@ -166,7 +166,7 @@ def _value_hint(error: ValidationError, path: Sequence[str | int]) -> str:
         return "Write {} for MIG mode without instances."
     if key == "mig-enabled" and isinstance(value, str):
         return nearest(value.lower(), ["true", "false"])
-    if key == "mig-devices" and error.validator in ("maxProperties", "maxItems"):
+    if key == "mig-devices" and error.validator_value == 0:
         return "Set mig-enabled: true, or drop mig-devices."
     return ""
 
