@@ -24,6 +24,7 @@ from ..errors import (
     PythonTooOld,
     UnsafeFolder,
 )
+from . import shape
 
 PROTOCOL = 1
 MAX_REPLY = 16 * 1024 * 1024
@@ -114,7 +115,8 @@ def _bootstrap() -> str:
 def understand(rc: int, stdout: bytes | str, stderr: bytes | str, *, host: str) -> dict[str, Any]:
     """The reply in `stdout`, checked to have the shape of docs/architecture.md.
 
-    A reply counts whatever `rc` says. Lines that a login script printed around it are passed over.
+    A reply counts whatever `rc` says. Lines that a login script printed around it are passed over. Its texts have
+    nothing in them that acts on a terminal.
 
     Raises:
         ProgramMissing: the node does not have the program (install it).
@@ -143,12 +145,14 @@ def _candidates(out: str) -> list[dict[str, Any]]:
     texts = [out, *(line for line in reversed(lines) if line.lstrip().startswith("{"))]
     found = []
     for text in texts[:20]:
+        if shape.too_much(text):
+            continue
         try:
             value = json.loads(text)
+            if isinstance(value, dict) and "protocol" in value:
+                found.append(shape.harmless(value))
         except (ValueError, RecursionError):
             continue
-        if isinstance(value, dict) and "protocol" in value:
-            found.append(value)
     return found
 
 
@@ -174,7 +178,7 @@ def _misfit_of_states(reply: dict[str, Any]) -> str | None:
     error = reply["error"]
     if error is not None and not all(isinstance(error.get(key), str) for key in ("code", "message")):
         return "'error' has no code and message"
-    return None
+    return shape.misfit(reply)
 
 
 def _refusal(rc: int, err: str, host: str) -> NodeError | None:
