@@ -17,6 +17,10 @@ class ActionModule(LayoutAction):
     TASK = "verify"
     SPEC = MIG_VERIFY
 
+    def params(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The layout, and whether CUDA is to be tried."""
+        return super().params(options, task_vars) | ({"cuda": True} if options["cuda"] else {})
+
     def result(self, reply: dict[str, Any]) -> dict[str, Any]:
         """The GPUs, and what is not as wanted."""
         error = reply["error"] or {}

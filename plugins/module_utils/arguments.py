@@ -13,12 +13,23 @@ from typing import Any, Dict
 
 _GPUS: Dict[str, Any] = {"type": "list", "elements": "raw", "required": True}
 
-_LAYOUT: Dict[str, Any] = {
-    "argument_spec": {
-        "file": {"type": "str"},
-        "name": {"type": "str"},
-        "config": {"type": "list", "elements": "dict"},
-    },
+_POLICY: Dict[str, Any] = {"type": "str", "choices": ["refuse", "wait", "terminate"], "default": "refuse"}
+_TIMEOUT: Dict[str, Any] = {"type": "float", "default": 300.0}
+_AGENTS: Dict[str, Any] = {"type": "list", "elements": "str"}
+_STOP: Dict[str, Any] = {"type": "bool", "default": False}
+_DRAIN: Dict[str, Any] = {
+    "drain": _POLICY,
+    "drain_timeout": _TIMEOUT,
+    "agents": _AGENTS,
+    "stop_on_error": _STOP,
+}
+
+_WHICH: Dict[str, Any] = {
+    "file": {"type": "str"},
+    "name": {"type": "str"},
+    "config": {"type": "list", "elements": "dict"},
+}
+_WHICH_RULES: Dict[str, Any] = {
     "mutually_exclusive": [("file", "config"), ("name", "config")],
     "required_one_of": [("file", "config")],
     "required_together": [("file", "name")],
@@ -31,8 +42,32 @@ MIG_INFO: Dict[str, Any] = {
     }
 }
 GPU_DRIVER: Dict[str, Any] = {"argument_spec": {"minimum": {"type": "str"}}}
-MIG_MODE: Dict[str, Any] = {"argument_spec": {"enabled": {"type": "bool", "required": True}, "gpus": _GPUS}}
-GPU_RESET: Dict[str, Any] = {"argument_spec": {"gpus": _GPUS, "force": {"type": "bool", "default": False}}}
-MIG_INSTANCES: Dict[str, Any] = {"argument_spec": {"gpus": _GPUS, "instances": {"type": "raw", "required": True}}}
-MIG_LAYOUT: Dict[str, Any] = _LAYOUT
-MIG_VERIFY = _LAYOUT
+GPU_HOLDERS_INFO: Dict[str, Any] = {
+    "argument_spec": {"gpus": {"type": "list", "elements": "raw", "default": ["all"]}},
+}
+MIG_HISTORY_INFO: Dict[str, Any] = {"argument_spec": {}}
+MIG_MODE: Dict[str, Any] = {
+    "argument_spec": {"enabled": {"type": "bool", "required": True}, "gpus": _GPUS, **_DRAIN},
+}
+GPU_RESET: Dict[str, Any] = {"argument_spec": {"gpus": _GPUS, "force": {"type": "bool", "default": False}, **_DRAIN}}
+GPU_DRAIN: Dict[str, Any] = {
+    "argument_spec": {"gpus": _GPUS, "policy": _POLICY, "timeout": _TIMEOUT, "agents": _AGENTS, "stop_on_error": _STOP},
+}
+MIG_INSTANCES: Dict[str, Any] = {
+    "argument_spec": {"gpus": _GPUS, "instances": {"type": "raw", "required": True}, **_DRAIN},
+}
+MIG_LAYOUT: Dict[str, Any] = {"argument_spec": {**_WHICH, **_DRAIN}, **_WHICH_RULES}
+MIG_VERIFY: Dict[str, Any] = {"argument_spec": {**_WHICH, "cuda": {"type": "bool", "default": False}}, **_WHICH_RULES}
+MIG_ROLLBACK: Dict[str, Any] = {"argument_spec": dict(_DRAIN)}
+MIG_BOOT_INFO: Dict[str, Any] = {
+    "argument_spec": {
+        **_WHICH,
+        "current": {"type": "bool", "default": False},
+        "driver_wait_s": {"type": "float", "default": 60.0},
+        "step_limit_s": {"type": "float", "default": 60.0},
+        "limit_s": {"type": "float", "default": 300.0},
+    },
+    "mutually_exclusive": [("file", "config"), ("name", "config")],
+    "required_if": [("current", False, ("file", "config"), True)],
+    "required_together": [("file", "name")],
+}

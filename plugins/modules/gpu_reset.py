@@ -13,12 +13,13 @@ version_added: 0.1.0
 description:
   - Resets those of the given GPUs whose MIG mode is pending; the others are left alone. With O(force=true) all the
     given GPUs are reset.
-  - A GPU that a process holds is refused, and the process is named.
+  - A GPU that a process holds is refused, and the process is named, unless O(drain) says otherwise.
 author:
   - migprov contributors (@migprov)
 extends_documentation_fragment:
   - migprov.gpu.attributes
   - migprov.gpu.gpus
+  - migprov.gpu.drain
 options:
   force:
     description:
@@ -79,6 +80,20 @@ planned:
   returned: when the node answered
   type: list
   elements: dict
+gpus:
+  description:
+    - How each GPU that was touched or refused fared, by index. C(result) is V(done), V(failed) or V(refused), with an
+      C(error) for the last two.
+  returned: when something was done
+  type: dict
+  sample:
+    "1":
+      result: done
+      error: null
+interrupted:
+  description: The last change of the node's journal, if the run that made it died on the way.
+  returned: when there is such a change
+  type: dict
 error:
   description:
     - What went wrong, for a play that wants to decide by it. C(msg) says the same as text.

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - migprov.gpu.attributes
   - migprov.gpu.attributes.changes
   - migprov.gpu.gpus
+  - migprov.gpu.drain
 options:
   instances:
     description:
@@ -84,6 +85,20 @@ planned:
   returned: when the node answered
   type: list
   elements: dict
+gpus:
+  description:
+    - How each GPU that was touched or refused fared, by index. C(result) is V(done), V(failed) or V(refused), with an
+      C(error) for the last two.
+  returned: when something was done
+  type: dict
+  sample:
+    "1":
+      result: done
+      error: null
+interrupted:
+  description: The last change of the node's journal, if the run that made it died on the way.
+  returned: when there is such a change
+  type: dict
 error:
   description:
     - What went wrong, for a play that wants to decide by it. C(msg) says the same as text.

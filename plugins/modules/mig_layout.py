@@ -15,14 +15,17 @@ description:
     Only GPUs that need it are reset.
   - Instances that fit the layout stay, busy ones first. A GPU that no entry of the layout selects is left alone.
   - A layout that is impossible on one of the GPUs is refused before the first write to any of them, with the reason.
-  - A GPU that would have to be changed and is held by a process is refused, and the process is named. Nothing is ended.
+  - A GPU that would have to be changed and is held by a process is refused, and the process is named, unless O(drain)
+    says otherwise. The other GPUs reach their layout all the same.
 author:
   - migprov contributors (@migprov)
 extends_documentation_fragment:
   - migprov.gpu.attributes
   - migprov.gpu.attributes.changes
   - migprov.gpu.layout
+  - migprov.gpu.drain
 seealso:
+  - module: migprov.gpu.mig_rollback
   - module: migprov.gpu.mig_verify
   - module: migprov.gpu.mig_info
   - module: migprov.gpu.mig_mode
@@ -43,6 +46,14 @@ EXAMPLES = r"""
         mig-enabled: true
         mig-devices:
           3g.40gb: 2
+  become: true
+
+- name: The same, with half an hour for the work that is in the way
+  migprov.gpu.mig_layout:
+    file: layouts/voice.yml
+    name: voice
+    drain: wait
+    drain_timeout: 1800
   become: true
 
 - name: What would be done
@@ -87,6 +98,20 @@ planned:
   returned: when the node answered
   type: list
   elements: dict
+gpus:
+  description:
+    - How each GPU that was touched or refused fared, by index. C(result) is V(done), V(failed) or V(refused), with an
+      C(error) for the last two.
+  returned: when something was done
+  type: dict
+  sample:
+    "1":
+      result: done
+      error: null
+interrupted:
+  description: The last change of the node's journal, if the run that made it died on the way.
+  returned: when there is such a change
+  type: dict
 error:
   description:
     - What went wrong, for a play that wants to decide by it. C(msg) says the same as text.

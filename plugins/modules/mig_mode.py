@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Switches MIG mode of the given GPUs and reads it back. Where the driver leaves the mode pending (Ampere), that
     one GPU is reset.
-  - A GPU that a process holds is refused, and the process is named. Nothing is ended.
+  - A GPU that a process holds is refused, and the process is named, unless O(drain) says otherwise.
   - Switching MIG mode off needs the GPU to have no busy instances; idle ones go.
 author:
   - migprov contributors (@migprov)
@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - migprov.gpu.attributes
   - migprov.gpu.attributes.changes
   - migprov.gpu.gpus
+  - migprov.gpu.drain
 options:
   enabled:
     description:
@@ -72,6 +73,20 @@ planned:
   returned: when the node answered
   type: list
   elements: dict
+gpus:
+  description:
+    - How each GPU that was touched or refused fared, by index. C(result) is V(done), V(failed) or V(refused), with an
+      C(error) for the last two.
+  returned: when something was done
+  type: dict
+  sample:
+    "1":
+      result: done
+      error: null
+interrupted:
+  description: The last change of the node's journal, if the run that made it died on the way.
+  returned: when there is such a change
+  type: dict
 error:
   description:
     - What went wrong, for a play that wants to decide by it. C(msg) says the same as text.

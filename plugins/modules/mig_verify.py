@@ -20,6 +20,13 @@ extends_documentation_fragment:
   - migprov.gpu.attributes
   - migprov.gpu.attributes.reads
   - migprov.gpu.layout
+options:
+  cuda:
+    description:
+      - Whether to allocate, set and read back a little memory on each device through CUDA, too.
+      - A device that fails is a difference. Where there is no C(libcuda) the trial is skipped, and RV(cuda) says so.
+    type: bool
+    default: false
 seealso:
   - module: migprov.gpu.mig_layout
   - module: migprov.gpu.mig_info
@@ -55,6 +62,11 @@ verified:
   returned: when the node answered
   type: list
   elements: int
+cuda:
+  description:
+    - By UUID of the device, the index of its C(gpu), C(result) (V(ok), V(skipped) or V(error)) and C(message).
+  returned: when O(cuda=true)
+  type: dict
 differences:
   description: What is not as wanted, as sentences. Empty when all is.
   returned: when the node answered

@@ -18,8 +18,11 @@ from ansible.errors import AnsibleActionFail
 try:
     from migprov import layouts
     from migprov.connect import command
+    from migprov.connect.holders import holders
     from migprov.connect.program import Program, program
+    from migprov.connect.who import who
     from migprov.errors import BadReply, NodeError, ProgramMissing, SudoRefused
+    from migprov.mig.errors import MigError
     from migprov.mig.text import describe, describe_step
 except ImportError as error:
     MISSING: ImportError | None = error
@@ -32,15 +35,18 @@ else:
 
 __all__ = [
     "BadReply",
+    "MigError",
     "NodeError",
     "ProgramMissing",
     "SudoRefused",
     "command",
     "describe",
     "describe_step",
+    "holders",
     "layouts",
     "node_program",
     "require",
+    "who",
 ]
 
 

@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePath
 from typing import Any, ClassVar
 
+from ansible import context
 from ansible.errors import AnsibleActionFail
 
 from . import library
 from .program_action import ProgramAction
-from .results import explained, failure, with_diff
+from .results import explained, failure, fared, interrupted, with_diff
 
 PROTOCOL = 1
 
@@ -25,6 +27,8 @@ class NodeAction(ProgramAction):
     """The task of docs/architecture.md."""
     SPEC: ClassVar[dict[str, Any]]
     """The module's entry in module_utils/arguments.py."""
+    DRAIN: ClassVar[tuple[str, str]] = ("drain", "drain_timeout")
+    """What its options for the policy and the time of draining are called, if it has any."""
 
     def params(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The task's params. Raises AnsibleActionFail where the options make no sense."""
@@ -40,12 +44,16 @@ class NodeAction(ProgramAction):
         result = super().run(tmp, task_vars)
         library.require()
         known = task_vars or {}
+        options = self._options()
+        draining = self._draining(options)
         request = {
             "protocol": PROTOCOL,
             "task": self.TASK,
-            "params": self.params(self._options(), known),
+            "params": {**self.params(options, known), **draining},
             "check": bool(self._task.check_mode),
         }
+        if draining:
+            request["who"] = library.who(self._way())
         try:
             reply = self.call_program(json.dumps(request), known)
         except library.NodeError as error:
@@ -56,9 +64,30 @@ class NodeAction(ProgramAction):
         result = {"changed": reply["changed"], **self.result(reply)}
         if self._task.diff:
             result |= with_diff(reply)
+        if reply["data"].get("interrupted"):
+            result["warnings"] = [interrupted(reply)]
         if reply["error"]:
-            result |= failure(explained(reply["error"], become=bool(self._connection.become)))
+            error = explained(reply["error"], become=bool(self._connection.become))
+            result |= failure(error, fared(reply))
         return result
+
+    def _draining(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The params `drain` and `stop_on_error` of a task that changes, taken out of the options."""
+        policy, timeout = self.DRAIN
+        if policy not in options:
+            return {}
+        drain = {"policy": options.pop(policy), "timeout_s": options.pop(timeout), "agents": options.pop("agents")}
+        given = {key: value for key, value in drain.items() if value is not None}
+        return {"drain": given, "stop_on_error": options.pop("stop_on_error")}
+
+    def _way(self) -> str:
+        """The way in, for the node's journal: the playbook, and the task unless it is one that is kept out of logs."""
+        arguments = context.CLIARGS
+        books = () if "module_name" in arguments else arguments.get("args") or ()
+        parts = ["ansible", *(PurePath(book).name for book in books)]
+        if self._task.name and not self._task.no_log:
+            parts.append(f"task {self._task.get_name()}")
+        return ", ".join(parts)
 
     def _refuse_async(self) -> None:
         if self._task.async_val:

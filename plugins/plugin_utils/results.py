@@ -6,20 +6,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from . import library
 
 
-def failure(error: dict[str, Any]) -> dict[str, Any]:
-    """The result of a task that failed; `error` is the error object of docs/architecture.md."""
-    parts = [_sentence(str(error["message"]))]
+def failure(error: dict[str, Any], others: Sequence[str] = ()) -> dict[str, Any]:
+    """The result of a task that failed; `error` is the error object of docs/architecture.md.
+
+    `others`: how the GPUs fared that it is not about.
+    """
+    parts = [_sentence(str(error["message"])), *map(_sentence, others)]
     undone = error.get("undone") or []
     if undone:
         parts.append(f"Undone: {'; '.join(library.describe_step(step) for step in undone)}.")
     if error.get("next"):
         parts.append(f"Next: {_sentence(error['next'])}")
     return {"failed": True, "msg": " ".join(parts), "error": error}
+
+
+def fared(reply: dict[str, Any]) -> list[str]:
+    """How the GPUs fared that the error of a changing task is not about."""
+    error, gpus = reply["error"] or {}, reply["data"].get("gpus")
+    if not isinstance(gpus, dict):
+        return []
+    others = {index: one for index, one in gpus.items() if index != str(error.get("gpu"))}
+    return [
+        f"GPU {index}: {one['result']}" + (f" ({one['error']['message']})" if one.get("error") else "")
+        for index, one in others.items()
+    ]
+
+
+def interrupted(reply: dict[str, Any]) -> str:
+    """What to say of the node's last change, whose run died on the way."""
+    change = reply["data"]["interrupted"]
+    by = f" by {change['who']}" if change.get("who") else ""
+    return (
+        f"The last change of this node ({change['task']}, {change['when']}{by}) was interrupted: its run died on the "
+        "way. Applying the layout goes on from what the GPUs are; migprov.gpu.mig_rollback goes back."
+    )
 
 
 def _sentence(text: str) -> str:

@@ -8,10 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from .plays import Ansible
 
-MODULES = ["gpu_driver", "gpu_reset", "mig_info", "mig_instances", "mig_layout", "mig_mode", "mig_verify"]
+MODULES = [
+    "gpu_drain",
+    "gpu_driver",
+    "gpu_holders_info",
+    "gpu_reset",
+    "mig_history_info",
+    "mig_info",
+    "mig_instances",
+    "mig_layout",
+    "mig_mode",
+    "mig_rollback",
+    "mig_verify",
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +54,7 @@ def test_the_documented_options_are_those_that_are_validated(name: str, document
     arguments = importlib.import_module("ansible_collections.migprov.gpu.plugins.module_utils.arguments")
     spec = getattr(arguments, name.upper())["argument_spec"]
     described = documented[f"migprov.gpu.{name}"]["doc"].get("options", {})
-    keys = ("type", "elements", "required", "default")
+    keys = ("type", "elements", "required", "default", "choices")
     assert {
         option: {k: v for k in keys if (v := described[option].get(k)) not in (None, False)} for option in described
     } == {option: {k: v for k in keys if (v := given.get(k)) not in (None, False)} for option, given in spec.items()}
@@ -64,7 +77,7 @@ def test_a_stub_that_is_run_as_a_module_says_that_nothing_was_changed(name: str,
     import sys
 
     module = f"ansible_collections.migprov.gpu.plugins.modules.{name}"
-    arguments = {"mig_mode": {"enabled": True, "gpus": [0]}, "gpu_reset": {"gpus": [0]}}
+    arguments = {"mig_mode": {"enabled": True, "gpus": [0]}, "gpu_reset": {"gpus": [0]}, "gpu_drain": {"gpus": [0]}}
     arguments["mig_instances"] = {"gpus": [0], "instances": {}}
     arguments["mig_layout"] = arguments["mig_verify"] = {"file": "x", "name": "y"}
     given = json.dumps({"ANSIBLE_MODULE_ARGS": arguments.get(name, {})})
@@ -75,3 +88,10 @@ def test_a_stub_that_is_run_as_a_module_says_that_nothing_was_changed(name: str,
     answer = json.loads(done.stdout)
     assert (done.returncode, answer["failed"]) == (1, True)
     assert "Nothing was changed" in answer["msg"]
+
+
+def test_every_module_is_in_the_action_group_and_has_its_action_plugin() -> None:
+    root = Path(__file__).resolve().parents[2]
+    assert yaml.safe_load((root / "meta" / "runtime.yml").read_text())["action_groups"]["gpu"] == MODULES
+    for kind in ("action", "modules"):
+        assert sorted(path.stem for path in (root / "plugins" / kind).glob("*.py")) == MODULES

@@ -71,7 +71,7 @@ class Fleet:
         nodes = [record.NodeRecord(n.name, n.port, n.sudo, n.interpreter) for n in self.nodes]
         record.write(self.directory, record.Record(self.user, nodes))
         hosts = [
-            inventory.Host(n.name, n.host, n.port, n.home / ".ansible/tmp", n.interpreter, n.host_key)
+            inventory.Host(n.name, n.host, n.port, n.home / ".ansible/tmp", n.directory, n.interpreter, n.host_key)
             for n in self.nodes
         ]
         self.known_hosts.write_text(inventory.known_hosts(hosts))

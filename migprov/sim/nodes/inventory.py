@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from migprov.sim.nodes import power
+
 GROUP = "gpu_nodes"
 
 
@@ -20,6 +22,7 @@ class Host:
     address: str
     port: int
     remote_tmp: Path
+    directory: Path
     interpreter: str
     public_key: str
 
@@ -53,6 +56,9 @@ def inventory(hosts: Iterable[Host], *, user: str, key: Path, known: Path) -> st
             "ansible_port": host.port,
             "ansible_remote_tmp": str(host.remote_tmp),
             "ansible_python_interpreter": host.interpreter,
+            # Of the role mig_layout: what it would call otherwise reboots the real machine.
+            "mig_layout_reboot_command": power.reboot_command(host.directory),
+            "mig_layout_boot_time_command": power.boot_time_command(host.directory),
         }
         for host in hosts
     }

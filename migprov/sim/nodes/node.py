@@ -15,7 +15,7 @@ from pathlib import Path
 
 from migprov.sim.driver import SimNode
 from migprov.sim.errors import SimError
-from migprov.sim.nodes import keys, processes, record, sshd, sudo
+from migprov.sim.nodes import keys, power, processes, record, sshd, sudo
 from migprov.sim.nodes.errors import SimNodesError, SimNodesRequestError
 from migprov.sim.nodes.processes import Process
 
@@ -123,6 +123,7 @@ class FleetNode:
             )
         )
         wrapper.chmod(0o755)
+        power.write_programs(self.directory)
         if self.interpreter == _absent(self.directory):
             _link_all_but_python(folder)
         elif self.interpreter != "/usr/bin/python3":
@@ -130,6 +131,7 @@ class FleetNode:
 
     def launch(self) -> None:
         """Start its server, without waiting for it."""
+        power.booted(self.directory)
         self._child = sshd.start(self.directory)
 
     def wait(self, deadline: float | None = None) -> bool:

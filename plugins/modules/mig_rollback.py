@@ -1,0 +1,132 @@
+#!/usr/bin/python
+
+# Copyright: (c) migprov contributors
+# GNU General Public License v3.0+ (see plugins/COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mig_rollback
+short_description: Go back to the layout before the last change
+version_added: 0.1.0
+description:
+  - Brings the GPUs that the last change of this node touched back to the MIG mode and the placements that they had
+    before it, out of the journal that the node keeps.
+  - A rollback is a change too, so a second one goes forward again. That also makes it the one module here whose
+    second run changes something.
+  - Fails with the code V(no_history) where the journal knows no change.
+author:
+  - migprov contributors (@migprov)
+extends_documentation_fragment:
+  - migprov.gpu.attributes
+  - migprov.gpu.attributes.changes
+  - migprov.gpu.drain
+attributes:
+  idempotent:
+    description: A second run goes forward again.
+    support: none
+notes:
+  - The journal is that of the user whom the changes were made as, so C(become) must be as it was then.
+seealso:
+  - module: migprov.gpu.mig_history_info
+  - module: migprov.gpu.mig_layout
+"""
+
+EXAMPLES = r"""
+- name: What a rollback would do
+  migprov.gpu.mig_rollback:
+  become: true
+  check_mode: true
+  diff: true
+
+- name: Back to the layout before the last change
+  migprov.gpu.mig_rollback:
+  become: true
+"""
+
+RETURN = r"""
+before:
+  description: The driver and the GPUs before, in the form of RV(migprov.gpu.mig_info#module:gpus).
+  returned: when the node answered
+  type: dict
+after:
+  description: The driver and the GPUs afterwards; in check mode as they would be.
+  returned: when the node answered
+  type: dict
+steps:
+  description:
+    - The steps that were done, in order; in check mode those that would be done.
+    - The steps of check mode and of the run that follows are equal.
+  returned: when the node answered
+  type: list
+  elements: dict
+  sample:
+    - action: create_gpu_instance
+      gpu: 1
+      uuid: GPU-6f31a63c-7d1e-5bb5-a6f1-3a4b2c1d0e9f
+      profile: 3g.40gb
+      profile_id: 9
+      start: 4
+      size: 4
+planned:
+  description: The whole plan. Differs from RV(steps) only when a step failed.
+  returned: when the node answered
+  type: list
+  elements: dict
+gpus:
+  description:
+    - How each GPU that was touched or refused fared, by index. C(result) is V(done), V(failed) or V(refused), with an
+      C(error) for the last two.
+  returned: when something was done
+  type: dict
+  sample:
+    "1":
+      result: done
+      error: null
+interrupted:
+  description: The last change of the node's journal, if the run that made it died on the way.
+  returned: when there is such a change
+  type: dict
+error:
+  description:
+    - What went wrong, for a play that wants to decide by it. C(msg) says the same as text.
+  returned: failure
+  type: dict
+  contains:
+    code:
+      description: One word such as V(gpu_busy), V(layout_impossible), V(no_permission) or V(driver_too_old).
+      type: str
+    message:
+      description: What is wrong.
+      type: str
+    gpu:
+      description: Index of the GPU, if it is about one.
+      type: int
+    next:
+      description: The next action for the person who reads it.
+      type: str
+    holders:
+      description: The processes that hold the GPU, each with C(pid), C(command), C(user), C(memory_mib), C(gi_id).
+      type: list
+      elements: dict
+    undone:
+      description: Steps that were done and then undone.
+      type: list
+      elements: dict
+    differences:
+      description: What is not as wanted, as sentences.
+      type: list
+      elements: str
+"""
+
+from ..module_utils.arguments import MIG_ROLLBACK
+from ..module_utils.stub import refuse
+
+
+def main() -> None:
+    refuse("mig_rollback", MIG_ROLLBACK)
+
+
+if __name__ == "__main__":
+    main()
