@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from migprov.sim.nodes import Fleet
+
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTION = "ansible_collections/migprov/gpu/"
 
@@ -103,3 +105,16 @@ def test_ansible_doc(installed: Path, empty: Path) -> None:
 def test_playbook_by_its_full_name(installed: Path, empty: Path) -> None:
     listing = ansible(installed, empty, "playbook", "migprov.gpu.rollout", "-i", "localhost,", "--syntax-check")
     assert f"playbook: {installed.parents[1]}/lib" in listing
+
+
+def test_module_and_playbook_against_a_node(installed: Path, empty: Path, fleet: Fleet) -> None:
+    told = ansible(installed, empty, "adhoc", "gpu1", "-i", str(fleet.inventory), "-m", "migprov.gpu.mig_info")
+    assert "NVIDIA A100" in told
+    layouts = empty.parent / "layouts.yml"
+    layouts.write_text(
+        "version: v1\nmig-configs:\n  one:\n    - {devices: [0], mig-enabled: true, mig-devices: {7g.80gb: 1}}\n"
+    )
+    variables = ["-e", f"mig_layout_file={layouts}", "-e", "mig_layout_name=one"]
+    roll = ansible(installed, empty, "playbook", "migprov.gpu.rollout", "-i", str(fleet.inventory), *variables)
+    assert "changed=1" in roll
+    assert fleet.nodes[0].sim.write_count() > 0
