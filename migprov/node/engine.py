@@ -74,7 +74,9 @@ class Engine:
     def run(self) -> Outcome:
         """Do the steps. Nothing is raised once the first one has begun: failures are in the outcome."""
         planned = self._planned.steps
-        if planned:
+        if not planned:
+            return self._finish()
+        with self._until_told_to_end():
             self._change = journal.begin(
                 self._options.who,
                 self._options.task,
@@ -82,9 +84,8 @@ class Engine:
                 [step.to_json() for step in planned],
                 [step.unit for step in planned if step.action == steps.START_SERVICE],
             )
-            with self._until_told_to_end():
-                self._all_steps()
-        return self._finish()
+            self._all_steps()
+            return self._finish()
 
     # -- the steps -------------------------------------------------------------------------------------------
 
@@ -137,9 +138,9 @@ class Engine:
             self._stopped_units.append(step.unit)  # also where stopping fails half-way: it is started again
             services.stop(step.unit)
         elif step.action == steps.WAIT_FOR_PROCESS:
-            ending.wait(step, self._deadline())
+            ending.wait(step, self._deadline(), lambda: self._ended)
         elif step.action == steps.END_PROCESS:
-            ending.end(step, self._deadline())
+            ending.end(step, self._deadline(), lambda: self._ended)
         else:
             act.perform(self._nvml, step)
 

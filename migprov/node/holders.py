@@ -60,7 +60,7 @@ class Holders:
         """Everybody on a GPU: those that NVML lists, then those that merely have it (kind ``open``)."""
         found: Dict[Tuple[int, Optional[int], Optional[int]], Process] = {}
         for client in clients:
-            found.setdefault((client.pid, client.gi_id, client.ci_id), _listed(client))
+            found.setdefault((client.pid, client.gi_id, client.ci_id), self._listed(client))
         listed = {client.pid for client in clients}
         for pid, files in sorted(self._opened.items()):
             if pid in listed:
@@ -73,13 +73,13 @@ class Holders:
                     found.setdefault((pid, process.gi_id, process.ci_id), process)
         return tuple(found.values())
 
-
-def _listed(client: Client) -> Process:
-    who = processes.identity(client.pid)
-    if who is None:
-        # a process of a pid namespace that cannot be seen from here: the driver still tells its memory
-        return Process(client.pid, "?", "?", client.memory_mib, client.gi_id, client.ci_id, client.kind)
-    return _process(who, client.memory_mib, client.gi_id, client.ci_id, client.kind)
+    def _listed(self, client: Client) -> Process:
+        who = processes.identity(client.pid)
+        if who is None or (client.pid not in self._opened and processes.has_no_file_of(client.pid, device_folder())):
+            # A process of a pid namespace that cannot be seen from here: the driver still tells its memory. One that
+            # has this number here, and no device file open, is another: it must never be taken for the holder.
+            return Process(client.pid, "?", "?", client.memory_mib, client.gi_id, client.ci_id, client.kind)
+        return _process(who, client.memory_mib, client.gi_id, client.ci_id, client.kind)
 
 
 def _opener(pid: int, gi_id: Optional[int], ci_id: Optional[int]) -> Optional[Process]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
-from typing import Dict, List, NamedTuple, Optional
+import stat as modes
+from typing import Dict, List, NamedTuple, Optional, Set
 
 from .cgroup import place
 
@@ -64,6 +65,12 @@ def parent(pid: int) -> int:
     return int(fields[1]) if len(fields) > 1 else 0
 
 
+def children() -> List[int]:
+    """The pids of this process's own children."""
+    own = os.getpid()
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and parent(int(name)) == own]
+
+
 def is_running(pid: int, start_ticks: int) -> bool:
     """Whether that very process still runs: a zombie does not, nor does another that got its pid."""
     now = identity(pid)
@@ -71,23 +78,42 @@ def is_running(pid: int, start_ticks: int) -> bool:
 
 
 def open_files(prefix: str) -> Dict[int, List[str]]:
-    """The files below ``prefix`` that each process has open, by pid; processes without any are not in it."""
+    """The NVIDIA device files below ``prefix`` that each process has open, by pid; who has none is not in it."""
     all_found: Dict[int, List[str]] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
-        folder = "/proc/%s/fd" % name
-        found = set()
-        try:
-            for descriptor in os.listdir(folder):
-                target = _link(folder + "/" + descriptor)
-                if target is not None and target.startswith(prefix):
-                    found.add(target[len(prefix) :])
-        except OSError:
-            continue
+        found = _open_below(int(name), prefix)
         if found:
             all_found[int(name)] = sorted(found)
     return all_found
+
+
+def has_no_file_of(pid: int, prefix: str) -> bool:
+    """Whether the process is seen to have no NVIDIA device file open; False where that cannot be seen."""
+    found = _open_below(pid, prefix)
+    return found is not None and not found
+
+
+def _open_below(pid: int, prefix: str) -> Optional[Set[str]]:
+    """The NVIDIA device files, named below ``prefix``, that a process has open; None where that cannot be read.
+
+    From a root of its own (chroot) a process opens the same devices by another path: then the device's kind tells.
+    """
+    folder = "/proc/%d/fd" % pid
+    found: Set[str] = set()
+    try:
+        for descriptor in os.listdir(folder):
+            target = _link(folder + "/" + descriptor)
+            if target is None:
+                continue
+            if target.startswith(prefix + "nvidia"):
+                found.add(target[len(prefix) :])
+            elif "/dev/nvidia" in target and _is_device(folder + "/" + descriptor):
+                found.add(target.rsplit("/dev/", 1)[1])
+    except OSError:
+        return None
+    return found
 
 
 def user_name(uid: int) -> str:
@@ -114,6 +140,13 @@ def _booted() -> float:
         lines = [line for line in stat.splitlines() if line.startswith("btime ")]
         _boot_time.append(float(lines[0].split()[1]) if lines else 0.0)
     return _boot_time[0]
+
+
+def _is_device(path: str) -> bool:
+    try:
+        return modes.S_ISCHR(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _link(path: str) -> Optional[str]:

@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from migprov.node import processes
 from migprov.node.holders import opened
 from migprov.sim.driver import SimNode
 
@@ -312,6 +314,20 @@ sys.stdin.read()
         reply = node.call("layout", entries=[entry("7g.80gb")], drain="terminate")
         assert reply["error"] is None, reply["error"]
         outside.communicate("")
+
+
+@needs_root
+def test_a_process_with_a_root_of_its_own_is_seen_by_the_kind_of_its_device(tmp_path):
+    """From outside, /proc shows the whole path of what it opened as /dev/nvidia3."""
+    (tmp_path / "dev").mkdir()
+    os.mknod(tmp_path / "dev" / "nvidia3", 0o600 | stat.S_IFCHR, os.makedev(195, 3))
+    (tmp_path / "dev" / "nvidia4").touch()
+    for name, found in (("nvidia3", ["nvidia3"]), ("nvidia4", None)):
+        held = os.open(tmp_path / "dev" / name, os.O_PATH)  # no driver: that it is named is all that counts
+        try:
+            assert processes.open_files("/dev/").get(os.getpid()) == found
+        finally:
+            os.close(held)
 
 
 @needs_root
