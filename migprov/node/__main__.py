@@ -8,12 +8,14 @@ import sys
 from typing import Any, Callable, Dict, Optional
 
 from ..mig.errors import MigError
-from . import boot, tasks
+from . import boot, ending, tasks
 from . import request as requests
 from .engine import Outcome, hangs, shape, unexpected
 from .nvml import Nvml
 from .request import Request
 from .watchdog import Watchdog
+
+_LONGEST_MESSAGE = 1500  # characters; what was asked for may stand in it
 
 
 def answer(request: Request, hung: Callable[[Dict[str, Any]], None]) -> Dict[str, Any]:
@@ -71,7 +73,7 @@ def _error(outcome: Outcome) -> Optional[Dict[str, Any]]:
         return None
     return {
         "code": error.code,
-        "message": error.message,
+        "message": error.message[:_LONGEST_MESSAGE],
         "gpu": error.gpu,
         "next": error.next,
         "holders": error.holders,
@@ -97,6 +99,7 @@ def main() -> int:
 def _reply_and_leave(reply: Dict[str, Any]) -> None:
     """From the watchdog's thread: the main one hangs in the driver and cannot be ended in any other way."""
     _write(reply)
+    ending.end_children()
     os._exit(0)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, BinaryIO, Dict, NamedTuple
+from typing import Any, BinaryIO, Dict, List, NamedTuple
 
 from ..mig.errors import BadRequest
 
 PROTOCOL = 1
 _LARGEST = 4 << 20
+_DEEPEST = 32
+_LONGEST_LIST = 1024
+_LONGEST_NUMBER = 20
 _DRAIN = ("drain", "stop_on_error")
 _PARAMS = {
     "info": ("processes", "profiles"),
@@ -52,10 +55,30 @@ def read(stream: BinaryIO) -> Request:
     if len(data) > _LARGEST:
         raise BadRequest("the request is larger than %d bytes" % _LARGEST)
     try:
-        body = json.loads(data.decode("utf-8"))
+        body = json.loads(data.decode("utf-8"), parse_int=_whole)
     except (ValueError, RecursionError):
         raise BadRequest("the request is not JSON") from None
+    _check_size(body)
     return parse(body)
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER:  # the time that a conversion takes grows with the square
+        raise BadRequest("the request holds a number of %d digits" % len(digits))
+    return int(digits)
+
+
+def _check_size(body: Any) -> None:
+    level = [body]
+    for _ in range(_DEEPEST):
+        inner: List[Any] = []
+        for value in level:
+            if isinstance(value, (list, dict)) and len(value) > _LONGEST_LIST:
+                raise BadRequest("the request holds a list of %d elements" % len(value))
+            inner += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        level = inner
+    if level:
+        raise BadRequest("the request is nested more than %d levels deep" % _DEEPEST)
 
 
 def parse(body: Any) -> Request:
