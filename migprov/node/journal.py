@@ -11,6 +11,7 @@ import os
 import time
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
+from . import processes
 from .errors import NoPermission
 from .lock import home
 
@@ -19,7 +20,7 @@ _KEPT = 200
 
 
 class Change(NamedTuple):
-    """One change. ``result`` is ``done``, ``failed`` or, for a run that died on the way, ``interrupted``.
+    """One change. ``result`` is ``done``, ``failed``, ``running`` or, for a run that died, ``interrupted``.
 
     ``before`` and ``wanted`` are entries of a layout with every placement, one a GPU that was to be changed;
     ``services`` are the units that were to be stopped for it and started again.
@@ -93,9 +94,20 @@ def _change(record: Dict[str, Any], ended: Optional[Dict[str, Any]]) -> Change:
         before=_dicts(record.get("before")),
         planned=_dicts(record.get("planned")),
         services=[str(unit) for unit in record.get("services") or []],
-        result=str(ended.get("result", "done")) if ended else "interrupted",
+        result=str(ended.get("result", "done")) if ended else _without_end(str(record["id"])),
         message=str(ended.get("message", "")) if ended else "",
     )
+
+
+def _without_end(change: str) -> str:
+    """Whether a change without an end is under way: its process has the pid of the id and began before it."""
+    began_ms, _, pid = change.partition("-")
+    if not (began_ms.isdecimal() and pid.isdecimal()):
+        return "interrupted"
+    process = processes.identity(int(pid))
+    alive = process is not None and process.state not in "ZX"
+    # the time of boot, which start times count from, is told in whole seconds
+    return "running" if alive and process and process.started <= int(began_ms) / 1000 + 2 else "interrupted"
 
 
 def _dicts(value: Any) -> List[Dict[str, Any]]:

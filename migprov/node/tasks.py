@@ -129,12 +129,13 @@ def _verify(nvml: Nvml, request: Request) -> Outcome:
     entries = entries_from_json(request.params.get("entries"))
     with_cuda = request.flag("cuda", False)
     state = read(nvml)
+    died = _interrupted(journal.interrupted())
     try:
         wanted = wanted_gpus(state.gpus, entries)
     except MigError as error:
-        return Outcome(state, state, error=error)
+        return Outcome(state, state, data=died, error=error)
     found = differences(state, wanted)
-    data: Dict[str, Any] = {"verified": sorted(wanted)}
+    data: Dict[str, Any] = {"verified": sorted(wanted), **died}
     if with_cuda and not found:
         data["cuda"] = cuda.check([state.gpu(index) for index in sorted(wanted)], request.step_limit_s)
         found = cuda.failures(data["cuda"])
@@ -164,7 +165,8 @@ def _plan_entries(state: State, request: Request, entries: Any) -> Planned:
 
 def _plan_rollback(state: State, request: Request) -> Planned:
     # what a boot restored is no change that anybody made: going back before it would leave the cards empty
-    known = [change for change in journal.changes() if change.before and change.task != _BOOT]
+    # and what ended work left the cards as they were
+    known = [change for change in journal.changes() if change.before and change.task not in (_BOOT, "drain")]
     if not known:
         raise NoHistory("the journal of this node holds no change to go back before", next="nothing was changed")
     return _plan_entries(state, request, known[-1].before)
