@@ -99,13 +99,17 @@ class Ansible:
             "MIGPROV_TEST_RECORD": str(self.folder / "record.jsonl"),
             **(env or {}),
         }
-        return subprocess.run(
-            [str(Path(sys.executable).parent / program), *arguments],
-            cwd=self.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
+        try:
+            return subprocess.run(
+                [str(Path(sys.executable).parent / program), *arguments],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=150,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            said = b"".join(part for part in (late.stdout, late.stderr) if isinstance(part, bytes)).decode()
+            raise AssertionError(f"no end within {late.timeout:g} s: {said}") from None
