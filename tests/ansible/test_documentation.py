@@ -17,6 +17,7 @@ MODULES = [
     "gpu_driver",
     "gpu_holders_info",
     "gpu_reset",
+    "mig_boot_info",
     "mig_history_info",
     "mig_info",
     "mig_instances",

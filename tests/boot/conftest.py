@@ -149,9 +149,6 @@ class Role:
             {
                 "vars": variables,
                 "block": [{"ansible.builtin.include_role": {"name": ROLE}}, GOES_ON],
-                    {"ansible.builtin.include_role": {"name": ROLE}},
-                    {"ansible.builtin.fail": {"msg": "went on"}},
-                ],
                 "rescue": [{"ansible.builtin.debug": {"msg": "END OF CASE"}}],
             }
             for variables in cases
