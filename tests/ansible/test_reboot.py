@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ALLOWED = {"mig_layout_allow_reboot": True}
 CUT = [{"devices": [0], "mig-enabled": True, "mig-devices": [{"profile": "2g.20gb", "start": 4}]}]
+ROLL = '{"mig_layout_allow_reboot": true, "mig_layout_reboot_timeout": 60}'
 HALVED = [{**CUT[0], "mig-devices": [{"profile": "2g.20gb", "start": 4, "compute-instances": ["1c.2g.20gb"] * 2}]}]
 
 
@@ -20,7 +21,7 @@ def role(ansible: Ansible, *arguments: str, **variables: Any) -> Run:
     return ansible.play(
         [{"name": "Role", "ansible.builtin.include_role": {"name": "migprov.gpu.mig_layout"}}],
         *arguments,
-        vars={"mig_layout_config": VOICE, **variables},
+        vars={"mig_layout_config": VOICE, "mig_layout_reboot_timeout": 60, **variables},
     )
 
 
@@ -32,7 +33,7 @@ def test_without_leave_the_error_says_what_to_set(fleet: Fleet, ansible: Ansible
     node = fleet.nodes[0]
     node.sim.fault(hypervisor=True)
     boot = boot_id(node)
-    run = role(ansible)
+    run = role(ansible, "-e", "mig_layout_allow_reboot=false")  # a text, as everything that is given so
     assert run.rc == 2
     said = run.of("Leave to reboot").result["msg"]
     assert "GPU 1" in said
@@ -102,7 +103,7 @@ def test_the_rollout_reboots_too(make_fleet: Callable[..., Fleet], before: Calla
     layouts = Path(__file__).resolve().parents[2] / "inventories" / "layouts" / "voice.yml"
     run = before(fleet).playbook(
         "migprov.gpu.rollout",
-        *("-e", f"mig_layout_file={layouts}", "-e", "mig_layout_name=voice", "-e", "mig_layout_allow_reboot=true"),
+        *("-e", f"mig_layout_file={layouts}", "-e", "mig_layout_name=voice", "-e", ROLL),
     )
     assert run.rc == 0, run.output
     assert run.hosts("Verify the layout") == ["gpu1", "gpu2"]

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from migprov.sim.nodes import Fleet, FleetNode
 
@@ -16,7 +17,7 @@ UNIT = "0::/system.slice/asr.service"
 CONTAINER = "0::/system.slice/docker-" + "4f" * 32 + ".scope"
 
 
-def actions(line: dict) -> list[tuple[str, int]]:
+def actions(line: dict[str, Any]) -> list[tuple[str, int]]:
     return [(step["action"], step["pid"]) for step in line["steps"] if "pid" in step]
 
 

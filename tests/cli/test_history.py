@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ mig-configs:
 """
 
 
-def instances(line: dict, when: str = "after") -> list[tuple[str, int, int]]:
+def instances(line: dict[str, Any], when: str = "after") -> list[tuple[str, int, int]]:
     found = line[when]["gpus"][1]["instances"]
     return [(each["profile"], each["start"], len(each["compute_instances"])) for each in found]
 
