@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test lint format molecule clean
+.PHONY: help setup dev demo test lint format molecule traps faults clean
 
 VENV := .venv/bin
 # Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
@@ -36,6 +36,12 @@ format: setup ## put the code in order
 
 molecule: setup ## the role on simulated nodes: converge, idempotence, verify
 	@MOLECULE_GLOB='molecule/*/molecule.yml' $(VENV)/molecule test --all $(ARGS)
+
+traps: setup ## scenarios in which other tools destroy or lie: what migprov does, counted, and what is ideal
+	@$(VENV)/python benchmarks/traps.py
+
+faults: setup ## the node program killed, failed and hung at every write it makes, on three products (minutes)
+	@$(VENV)/python benchmarks/faults.py $(ARGS)
 
 clean: ## remove .venv and everything that was built or cached in the checkout
 	@rm -rf .venv .dev .ansible .demo dist build .setup.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis

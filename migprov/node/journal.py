@@ -93,7 +93,7 @@ def _change(record: Dict[str, Any], ended: Optional[Dict[str, Any]]) -> Change:
         task=str(record.get("task", "")),
         before=_dicts(record.get("before")),
         planned=_dicts(record.get("planned")),
-        services=[str(unit) for unit in record.get("services") or []],
+        services=_texts(record.get("services")),
         result=str(ended.get("result", "done")) if ended else _without_end(str(record["id"])),
         message=str(ended.get("message", "")) if ended else "",
     )
@@ -114,6 +114,10 @@ def _dicts(value: Any) -> List[Dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def _texts(value: Any) -> List[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
 def _records() -> Iterable[Dict[str, Any]]:
     try:
         with open(path(), "rb") as file:
@@ -125,7 +129,7 @@ def _records() -> Iterable[Dict[str, Any]]:
     for line in lines:
         try:
             record = json.loads(line.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):
             yield record

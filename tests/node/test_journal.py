@@ -1,0 +1,188 @@
+"""The journal: what is in it when, what it survives, and what is told from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from .conftest import Machine, entry
+
+CREATE = "nvmlDeviceCreateGpuInstanceWithPlacement"
+
+
+def path(node: Machine):
+    return node.home / ".local/state/migprov/journal.jsonl"
+
+
+def lines(node: Machine) -> list[dict]:
+    return [json.loads(line) for line in path(node).read_text().splitlines()]
+
+
+def die(node: Machine, call: str, skip: int = 0, *, late: bool = False, **params) -> None:
+    """A changing run that is killed at a write."""
+    node.sim.fault(0, call, skip=skip, times=1, kill=True, late=late)
+    request = json.dumps({"protocol": 1, "task": "layout", "params": params, "who": "asr@bastion"}).encode()
+    command = [sys.executable, "-S", "-E", str(node.pyz)]
+    done = subprocess.run(command, input=request, capture_output=True, env=node.env(), check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")
+    node.sim.clear_faults()
+
+
+def test_the_beginning_stands_there_before_the_first_write(machine):
+    node = machine("1xA100-80GB")
+    die(node, "nvmlDeviceSetMigMode", entries=[entry("7g.80gb")])
+    assert node.sim.write_count() == 0
+    (begun,) = lines(node)
+    assert (begun["who"], begun["task"]) == ("asr@bastion", "layout")
+    assert begun["before"] == [
+        {
+            **entry(gpus=[node.sim.show()["gpus"][0]["uuid"]], enabled=False),
+            "device_filter": None,
+            "source": "the journal",
+        }
+    ]
+    assert begun["planned"][0]["action"] == "set_mig_mode"
+    assert path(node).stat().st_mode & 0o777 == 0o600
+
+
+WATCH = """
+import os, runpy, sys
+real, log, writes = os.fsync, sys.argv[2], sys.argv[3]
+def fsync(fd):
+    with open(log, "a") as file:
+        file.write("%s %d\\n" % (os.path.basename(os.readlink("/proc/self/fd/%d" % fd)), os.path.getsize(writes)))
+    return real(fd)
+os.fsync = fsync
+del sys.argv[1:]
+runpy.run_path(os.environ["PROGRAM"], run_name="__main__")
+"""
+
+
+def test_the_beginning_is_synced_before_the_first_write(machine, tmp_path):
+    node = machine("1xA100-80GB")
+    log, writes = tmp_path / "log", node.sim.directory / "state.writes"
+    request = json.dumps({"protocol": 1, "task": "layout", "params": {"entries": [entry("7g.80gb")]}}).encode()
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, "it", log, writes],
+        input=request,
+        capture_output=True,
+        env={**node.env(), "PROGRAM": str(node.pyz)},
+        check=False,
+    )
+    assert json.loads(done.stdout)["error"] is None, done.stderr
+    (first, seen), *_, (last, later) = [line.split() for line in log.read_text().splitlines()]
+    assert (first, seen) == ("journal.jsonl", "0")  # the driver had seen no write then
+    assert (last, int(later)) == ("journal.jsonl", writes.stat().st_size)
+
+
+def test_an_interrupted_change_is_told_and_finished_by_the_next(machine):
+    node = machine("2xA100-80GB")
+    entries = [entry("3g.40gb", "3g.40gb", gpus=[0])]
+    die(node, CREATE, skip=1, late=True, entries=entries)
+    interrupted = node.ok("info")["data"]["interrupted"]
+    assert (interrupted["who"], interrupted["result"]) == ("asr@bastion", "interrupted")
+    planned = node.ok("layout", check=True, entries=entries)
+    assert planned["data"]["interrupted"]["id"] == interrupted["id"]
+    reply = node.ok("layout", entries=entries)
+    assert reply["data"]["interrupted"]["id"] == interrupted["id"]
+    assert [step["action"] for step in reply["steps"]] == ["create_compute_instance"]
+    assert "interrupted" not in node.ok("info")["data"]
+    results = [change["result"] for change in node.ok("history")["data"]["changes"]]
+    assert results == ["interrupted", "done"]
+
+
+def test_a_line_that_a_power_cut_tore_is_passed_over_and_spoils_no_other(machine):
+    node = machine("1xA100-80GB")
+    node.layout("7g.80gb")
+    with path(node).open("ab") as file:
+        file.write(b'{"id": "17-4", "when": "2026-')
+    assert node.layout("3g.40gb")["error"] is None
+    changes = node.ok("history")["data"]["changes"]
+    assert [change["result"] for change in changes] == ["done", "done"]
+
+
+def test_foreign_lines_are_no_reason_to_fall(machine):
+    node = machine("1xA100-80GB")
+    node.layout("7g.80gb")
+    with path(node).open("ab") as file:
+        file.write(
+            b'[]\n"x"\n7\n\xff\xfe\n{"id": 5}\n{"end": null}\n{"id": "a", "before": 3, "services": "x"}\n' + b"[" * 9999
+        )
+    for task in ("info", "history"):
+        node.ok(task)
+    assert node.layout("3g.40gb")["error"] is None
+
+
+def test_a_journal_that_cannot_be_used_lets_nothing_change(machine):
+    node = machine("1xA100-80GB")
+    path(node).mkdir(parents=True)  # root may read any file, but not a folder as one
+    error = node.refused("layout", "no_permission", entries=[entry("7g.80gb")])
+    assert str(path(node)) in error["message"]
+
+
+def test_a_full_disk_lets_nothing_change(machine, tmp_path):
+    if not os.path.exists("/dev/full"):
+        return
+    node = machine("1xA100-80GB")
+    path(node).parent.mkdir(parents=True)
+    path(node).symlink_to("/dev/full")
+    error = node.refused("layout", "no_permission", entries=[entry("7g.80gb")])
+    assert "No space left" in error["message"]
+
+
+def test_it_is_trimmed_and_keeps_the_newest(machine):
+    node = machine("1xA100-80GB")
+    node.layout("7g.80gb")
+    old = lines(node)
+    begun, ended = old[0], old[1]
+    with path(node).open("w") as file:
+        for number in range(900):
+            file.write(json.dumps({**begun, "id": f"old-{number}", "who": "x" * 900}) + "\n")
+            file.write(json.dumps({**ended, "end": f"old-{number}"}) + "\n")
+    assert path(node).stat().st_size > 1 << 20
+    node.layout("3g.40gb")
+    assert path(node).stat().st_size < 1 << 20
+    assert path(node).stat().st_mode & 0o777 == 0o600
+    changes = node.ok("history")["data"]["changes"]
+    assert (changes[-2]["id"], changes[-1]["result"]) == ("old-899", "done")
+    assert 100 < len(changes) < 900
+
+
+def test_history_says_who_when_from_what_to_what_and_how_it_ended(machine):
+    node = machine("1xH100-80GB-SXM")
+    assert node.ok("history")["data"]["changes"] == []
+    request = {
+        "protocol": 1,
+        "task": "layout",
+        "params": {"entries": [entry("7g.80gb")]},
+        "who": "asr@bastion\n\x1b[31m",
+    }
+    assert node.raw(request)["error"] is None
+    node.sim.fault(0, CREATE, "UNKNOWN")
+    assert node.layout("3g.40gb")["error"]["code"] == "nvml"
+    first, second = node.ok("history")["data"]["changes"]
+    assert first["who"] == "asr@bastion??[31m"
+    assert (first["result"], second["result"]) == ("done", "failed")
+    assert first["before"][0]["mig_enabled"] is False
+    assert [step["action"] for step in first["planned"]] == [
+        "set_mig_mode",
+        "create_gpu_instance",
+        "create_compute_instance",
+    ]
+    assert [(gi["profile"], gi["start"]) for gi in second["before"][0]["instances"]] == [("7g.80gb", 0)]
+    assert CREATE in second["message"]
+    assert first["when"][:2] == "20"
+    assert first["when"] <= second["when"]
+
+
+def test_what_changes_nothing_leaves_no_line(machine):
+    node = machine("1xA100-80GB")
+    node.layout("7g.80gb")
+    before = path(node).read_bytes()
+    node.layout("7g.80gb")
+    node.layout("3g.40gb", check=True)
+    node.refused("layout", "unknown_profile", entries=[entry("1g.12gb")])
+    assert path(node).read_bytes() == before
