@@ -80,6 +80,7 @@ def test_a_stub_that_is_run_as_a_module_says_that_nothing_was_changed(name: str,
     module = f"ansible_collections.migprov.gpu.plugins.modules.{name}"
     arguments = {"mig_mode": {"enabled": True, "gpus": [0]}, "gpu_reset": {"gpus": [0]}, "gpu_drain": {"gpus": [0]}}
     arguments["mig_instances"] = {"gpus": [0], "instances": {}}
+    arguments["mig_boot_info"] = {"current": True}
     arguments["mig_layout"] = arguments["mig_verify"] = {"file": "x", "name": "y"}
     given = json.dumps({"ANSIBLE_MODULE_ARGS": arguments.get(name, {})})
     (tmp_path / "args.json").write_text(given)
