@@ -345,8 +345,8 @@ def test_a_number_that_means_somebody_else_here_is_never_signalled(machine):
     other = Path(node.env()["MIGPROV_DEV"]) / "zero"
     other.touch()
     with other.open() as device, subprocess.Popen(["sleep", "600"], stdin=device) as innocent:
+        holder = node.sim.hold(0, 77)
         try:
-            node.sim.hold(0, 77)
             _say_that_the_holder_is(node, innocent.pid)
             listed = node.ok("info")["after"]["gpus"][0]["processes"]
             assert [(p["pid"], p["memory_mib"]) for p in listed if p["kind"] == "compute"] == [(innocent.pid, 77)]
@@ -354,6 +354,7 @@ def test_a_number_that_means_somebody_else_here_is_never_signalled(machine):
             assert innocent.poll() is None
         finally:
             innocent.kill()
+            os.kill(holder, signal.SIGKILL)  # the node no longer knows it
 
 
 def _say_that_the_holder_is(node: Machine, pid: int) -> None:
