@@ -1,4 +1,4 @@
-"""The node program killed, failed and hung at every write it makes, on three products; after each, all that must be true.
+"""The node program killed, failed and hung at every write it makes, on three products; what must be true after each.
 
     python benchmarks/faults.py [--hang-limit SECONDS]
 
