@@ -55,7 +55,7 @@ def test_twenty_at_once(make_fleet: Callable[..., Fleet], tmp_path: Path) -> Non
     assert all(write["result"] == 0 for write in node.sim.writes())
     runs = [pid for at, pid in enumerate(pids) if at == 0 or pids[at - 1] != pid]
     assert len(runs) == len(set(runs))
-    journal = (node.root_home / ".local/state/migprov/journal.jsonl").read_text().splitlines()
+    journal = (node.home / ".local/state/migprov/journal.jsonl").read_text().splitlines()
     assert [json.loads(line).get("result") for line in journal[1::2]] == ["done"] * len(runs)
 
 
