@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test lint format molecule traps faults clean
+.PHONY: help setup dev demo test fuzz lint format molecule traps faults clean
 
 VENV := .venv/bin
 # Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
@@ -23,6 +23,11 @@ demo: setup ## the voice pipeline on simulated GPUs: three cards half empty, the
 
 test: setup ## all tests, on simulated nodes behind real OpenSSH
 	@$(VENV)/python -m pytest $(ARGS)
+
+# How long: make fuzz MINUTES=60
+MINUTES ?= 10
+fuzz: setup ## other inputs each time, for MINUTES: layout files, requests, replies of hostile nodes
+	@$(VENV)/python tests/fuzz/rounds.py $(MINUTES) $(ARGS)
 
 lint: setup ## ruff, mypy --strict, ansible-lint (production)
 	@$(VENV)/ruff check

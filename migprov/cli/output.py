@@ -19,7 +19,9 @@ _WIDE = 200
 
 def print_json(results: Iterable[Result]) -> None:
     """One line a node, nothing else."""
-    write("".join(json.dumps(_object(result), ensure_ascii=False) + "\n" for result in results))
+    # JSON is UTF-8 or, where standard output is not, ASCII.
+    plain = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
+    write("".join(json.dumps(_object(result), ensure_ascii=plain) + "\n" for result in results))
 
 
 def _object(result: Result) -> dict[str, Any]:
@@ -33,9 +35,13 @@ def _object(result: Result) -> dict[str, Any]:
 
 
 def write(text: str) -> None:
-    """Write to standard output. A reader that has gone (`| head`) is no error: the work is done by now."""
+    """Write to standard output, with `?` for what its encoding does not have.
+
+    A reader that has gone (`| head`) is no error: the work is done by now.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         silence()

@@ -54,6 +54,8 @@ def describe_step(step: Mapping[str, Any]) -> str:
     if action in (steps.WAIT_FOR_PROCESS, steps.END_PROCESS):
         verb = "end" if action == steps.END_PROCESS else "wait for"
         return where + "%s process %s (%s, user %s)" % (verb, step["pid"], step["command"], step["user"])
+    if action not in (steps.CREATE_COMPUTE_INSTANCE, steps.DESTROY_COMPUTE_INSTANCE):
+        return where + str(action).replace("_", " ")  # of a newer release, in a node's journal
     inside = "in %s at %s" % (step["profile"], step["gi_start"])
     if action == steps.DESTROY_COMPUTE_INSTANCE:
         return where + "destroy compute instance %s (%s) %s" % (step["ci_id"], step["ci_profile"], inside)

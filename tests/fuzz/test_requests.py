@@ -21,12 +21,16 @@ from .node_process import Ended, NodeProcess, node_process
 from .values import ANYTHING, deep, near
 
 # What a wrong request is told. None of these may come with a write.
-REFUSALS = {"bad_request", "unknown_gpu", "unknown_profile", "layout_impossible", "not_mig_capable", "mode_not_effective",
-            "driver_too_old", "not_as_wanted", "no_history", "gpu_busy"}  # fmt: skip
+REFUSALS = {
+    *("bad_request", "unknown_gpu", "unknown_profile", "layout_impossible", "not_mig_capable", "mode_not_effective"),
+    *("driver_too_old", "not_as_wanted", "no_history", "gpu_busy"),
+}
 TASKS = ("info", "driver", "verify", "history", "mig_mode", "reset", "instances", "drain", "layout", "rollback", "boot")
-WORDS = ("protocol", "task", "params", "check", "wait_s", "who", "step_limit_s", "at_boot", "entries", "gpus", "instances",
-         "enabled", "force", "drain", "stop_on_error", "policy", "timeout_s", "agents", "cuda", "minimum", "profile", "start",
-         "compute_instances", "devices", "device_filter", "mig_enabled", "source")  # fmt: skip
+WORDS = (
+    *("protocol", "task", "params", "check", "wait_s", "who", "step_limit_s", "at_boot"),
+    *("entries", "gpus", "instances", "enabled", "force", "drain", "stop_on_error", "policy", "timeout_s", "agents"),
+    *("cuda", "minimum", "profile", "start", "compute_instances", "devices", "device_filter", "mig_enabled", "source"),
+)
 PROFILES = st.sampled_from(
     ["1g.10gb", "2g.20gb", "3g.40gb", "7g.80gb", "1g.10gb+me", "4g.40gb", "1g.5gb", "MIG 3g.40gb"]
 )
@@ -52,20 +56,17 @@ ENTRIES = st.lists(
     min_size=1,
     max_size=2,
 )
+HOW = st.fixed_dictionaries(
+    {}, optional={"policy": st.just("refuse"), "timeout_s": st.just(1), "agents": st.just(["a.service"])}
+)
 DRAIN = {
-    "drain": st.one_of(
-        st.sampled_from(["refuse", "terminate"]),
-        st.fixed_dictionaries({}, optional={"policy": st.just("refuse"), "timeout_s": st.just(1), "agents": st.just(["a.service"])}),
-    ),
+    "drain": st.one_of(st.sampled_from(["refuse", "terminate"]), HOW),
     "stop_on_error": st.booleans(),
-}  # fmt: skip
+}
 PARAMS = st.fixed_dictionaries(
-    {},
+    {"entries": ENTRIES, "instances": INSTANCES, "enabled": st.booleans()},
     optional={
-        "entries": ENTRIES,
         "gpus": GPUS,
-        "instances": INSTANCES,
-        "enabled": st.booleans(),
         "force": st.booleans(),
         "minimum": st.sampled_from([None, "470.57.02", "999.1"]),
         "processes": st.booleans(),
@@ -190,6 +191,16 @@ def _in_time(value: Any) -> Any:
     return [_in_time(each) for each in value] if isinstance(value, list) else value
 
 
+def entry(devices: Any = "all", enabled: bool = False, **more: Any) -> bytes:
+    """A request for a layout of one entry, in check mode."""
+    return as_json(request("layout", {"entries": [{"devices": devices, "mig_enabled": enabled, **more}]}, True))
+
+
+def instances(*wanted: Any) -> bytes:
+    return entry([0], True, instances=list(wanted))
+
+
+INSTANCES_OF_EACH_KIND = ["1g.10gb", "2g.20gb", "3g.40gb", "4g.40gb"]
 HEAVY = {
     "nothing": b"",
     "open lists": b"[" * 1_000_000,
@@ -201,22 +212,27 @@ HEAVY = {
     "a huge task": as_json({"protocol": 1, "task": "x" * 3_000_000}),
     "a huge protocol": as_json({"protocol": "\x80" * 600_000, "task": "info"}),
     "a deep protocol": as_json({"protocol": deep(900), "task": "info"}),
-    "a deep source": as_json(request("layout", {"entries": [{"devices": "all", "mig_enabled": False, "source": deep(900)}]}, True)),
-    "a deep device": as_json(request("layout", {"entries": [{"devices": [deep(900)], "mig_enabled": False}]}, True)),
+    "a deep source": entry(source=deep(900)),
+    "a deep device": entry([deep(900)]),
     "a deep profile": as_json(request("instances", {"instances": [{"profile": deep(900)}]}, True)),
     "a deep policy": as_json(request("drain", {"drain": {"policy": deep(900)}}, True)),
     "a huge profile": as_json(request("instances", {"instances": ["1g." + "9" * 3_000_000 + "gb"]}, True)),
     "a huge selector": as_json(request("reset", {"gpus": ["G" * 3_000_000]}, True)),
     "many selectors": as_json(request("reset", {"gpus": [0] * 800_000}, True)),
-    "many entries": as_json(request("layout", {"entries": [{"devices": "all", "mig_enabled": False}] * 60_000}, True)),
-    "many instances": as_json(request("layout", {"entries": [{"devices": "all", "mig_enabled": True, "instances": ["1g.10gb"] * 300_000}]}, True)),
-    "many kinds of instances": as_json(request("layout", {"entries": [{"devices": [0], "mig_enabled": True, "instances": ["1g.10gb", "2g.20gb", "3g.40gb", "4g.40gb"] * 40}]}, True)),
-    "many compute instances": as_json(request("layout", {"entries": [{"devices": [0], "mig_enabled": True, "instances": [{"profile": "7g.80gb", "compute_instances": ["1c.7g.80gb"] * 200_000}]}]}, True)),
-    "many filters": as_json(request("layout", {"entries": [{"devices": "all", "mig_enabled": False, "device_filter": ["0x1"] * 500_000}]}, True)),
+    "as many selectors as may be": as_json(request("reset", {"gpus": [0] * 1024}, True)),
+    "many entries": as_json(request("layout", {"entries": [{"mig_enabled": False}] * 60_000}, True)),
+    "many instances": instances(*["1g.10gb"] * 300_000),
+    "as many instances as may be": instances(*["1g.10gb"] * 1024),
+    "many kinds of instances": instances(*INSTANCES_OF_EACH_KIND * 256),
+    "many compute instances": instances({"profile": "7g.80gb", "compute_instances": ["1c.7g.80gb"] * 200_000}),
+    "as many compute instances as may be": instances(
+        {"profile": "7g.80gb", "compute_instances": ["1c.7g.80gb"] * 1024}
+    ),
+    "many filters": entry(device_filter=["0x1"] * 500_000),
     "many agents": as_json(request("drain", {"drain": {"agents": ["a.service"] * 300_000}}, True)),
-    "a long who": as_json({**request("layout", {"entries": [{"devices": "all", "mig_enabled": False}]}, False), "who": "\x1b[2J" * 500_000}),
+    "a long who": as_json({**request("history", {}, False), "who": "\x1b[2J" * 500_000}),
     "a huge minimum": as_json(request("driver", {"minimum": "1." * 1_000_000}, True)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HEAVY)
