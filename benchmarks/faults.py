@@ -3,9 +3,9 @@
     python benchmarks/faults.py [--hang-limit SECONDS]
 
 A point is one write of one change, disturbed in one way: SIGKILL just before and just after it; each code that it can
-answer, once; an unknown one from then on, and although the driver did it; no return, before and after. After each: the reply, if any,
-was true, nothing outside the plan was touched, the lock is free, and a further run reaches the layout. Exit status 1
-when that does not hold at a point.
+answer, once; an unknown one from then on, and one although the driver did it; no return, before and after. After each:
+the reply, if any, was true, nothing outside the plan was touched, the lock is free, and a further run reaches the
+layout. Exit status 1 when that does not hold at a point.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from migprov.sim.nodes import Fleet
 
@@ -35,6 +37,7 @@ BY_ANSIBLE = 4
 HOLDER = re.compile(r"another run of migprov is changing this node \(.*process \d+")
 
 
+@pytest.mark.timeout(400)  # twenty programs start at once
 def test_twenty_at_once(make_fleet: Callable[..., Fleet], tmp_path: Path) -> None:
     fleet = make_fleet(nodes=1, gpus="2xH100-80GB-SXM")
     (node,) = fleet.nodes
@@ -43,7 +46,12 @@ def test_twenty_at_once(make_fleet: Callable[..., Fleet], tmp_path: Path) -> Non
     for write in ("nvmlDeviceCreateGpuInstanceWithPlacement", "nvmlGpuInstanceDestroy"):
         node.sim.latency(write, 30_000)
     started = [start(fleet, file, tmp_path, number) for number in range(20)]
-    ends = [finish(process, tmp_path / f"out{number}") for number, process in enumerate(started)]
+    try:
+        ends = [finish(process, tmp_path / f"out{number}") for number, process in enumerate(started)]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
     assert set(ends) <= {"done", "locked"}, ends
     assert "done" in ends
@@ -73,7 +81,7 @@ def start(fleet: Fleet, file: Path, folder: Path, number: int) -> subprocess.Pop
 
 def finish(process: subprocess.Popen[bytes], out: Path) -> str:
     """`done`, or `locked` where the holder was named; anything else as it was printed."""
-    status = process.wait(150)
+    status = process.wait(300)
     text = out.read_text()
     if status == 0:
         return "done"
