@@ -88,6 +88,6 @@ def _busy(gpu: Gpu, processes: Sequence[Process], why: str, unseen: bool) -> Gpu
     return GpuBusy(
         "%s is in use by %s%s, and %s%s" % (gpu.label, who, more, why, cannot),
         gpu=gpu.index,
-        next="move or stop this work, or choose another drain policy (wait, terminate); nothing was changed on this GPU",
+        next="move or stop this work, or choose another drain policy (wait, terminate); this GPU was not changed",
         holders=[dict(process._asdict()) for process in processes],
     )

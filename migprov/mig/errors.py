@@ -69,6 +69,12 @@ class GpuLost(MigError):
     code = "gpu_lost"
 
 
+class ResetRequired(MigError):
+    """The driver wants the GPU reset for a cause of its own, such as an Xid."""
+
+    code = "reset_required"
+
+
 class GpuBusy(MigError):
     """Work is running on what would have to go."""
 

@@ -6,7 +6,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from . import geometry, names, steps
 from .drain import Drain, clear
-from .errors import GpuBusy, GpuLost, MigError, NotMigCapable, UnknownProfile
+from .errors import GpuBusy, GpuLost, MigError, NotMigCapable, ResetRequired, UnknownProfile
 from .fit import Busy, Fit, beside, fit
 from .profiles import Card, count_names
 from .state import ComputeInstance, Gpu, GpuInstance, Process, State
@@ -26,8 +26,8 @@ class Planned(NamedTuple):
 def plan(state: State, wanted: Mapping[int, WantedGpu], drain: Drain = _REFUSE) -> List[Step]:
     """The steps that bring each wanted GPU to its layout, GPU after GPU; empty when nothing is to be done.
 
-    Raises GpuLost, NotMigCapable, UnknownProfile, LayoutImpossible or GpuBusy before any step is known: either
-    the whole plan stands or nothing is done.
+    Raises GpuLost, ResetRequired, NotMigCapable, UnknownProfile, LayoutImpossible or GpuBusy before any step is
+    known: either the whole plan stands or nothing is done.
     """
     planned = plan_node(state, wanted, drain)
     if planned.refused:
@@ -52,7 +52,7 @@ def plan_node(state: State, wanted: Mapping[int, WantedGpu], drain: Drain = _REF
             error.gpu = index
             if not error.message.startswith(gpu.label):
                 error.message = "%s: %s" % (gpu.label, error.message)
-            if not isinstance(error, (GpuBusy, GpuLost)):
+            if not isinstance(error, (GpuBusy, GpuLost, ResetRequired)):
                 raise
             refused.append(error)
     return Planned(tuple(with_services(done)), tuple(refused))
@@ -71,10 +71,19 @@ def with_services(done: Sequence[Step]) -> List[Step]:
     return kept + [Step(steps.START_SERVICE, None, "", unit=unit) for unit in reversed(units)]
 
 
+def refuse_if_not_answering(gpu: Gpu) -> None:
+    """Raises GpuLost or ResetRequired for a GPU that could not be read."""
+    if gpu.error is None:
+        return
+    message = "%s: %s" % (gpu.label, gpu.error.message)
+    if gpu.error.code == ResetRequired.code:
+        raise ResetRequired(message, gpu=gpu.index, next="reset it (task reset, module gpu_reset), then run again")
+    raise GpuLost(message, gpu=gpu.index, next="see what info says of this GPU")
+
+
 def plan_gpu(gpu: Gpu, wanted: WantedGpu, card: Optional[Card], drain: Drain = _REFUSE) -> List[Step]:
     """The steps for one GPU; see ``plan``."""
-    if gpu.error is not None:
-        raise GpuLost("%s: %s" % (gpu.label, gpu.error.message), gpu=gpu.index, next="see what info says of this GPU")
+    refuse_if_not_answering(gpu)
     if not gpu.mig_capable:
         if not wanted.mig_enabled:
             return []

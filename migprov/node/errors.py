@@ -41,12 +41,6 @@ class ResetRefused(MigError):
     code = "reset_refused"
 
 
-class ResetRequired(MigError):
-    """The driver wants the GPU reset for a cause of its own, such as an Xid."""
-
-    code = "reset_required"
-
-
 class ModeNotEffective(MigError):
     """The MIG mode is not what it has to be."""
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pynvml
 
-from ..mig.errors import GpuBusy, GpuLost, MigError
+from ..mig.errors import GpuBusy, GpuLost, MigError, ResetRequired
 from . import errors
 from .nvml_data import Ci, Client, Gi, GiProfile, Identity, MigDevice
 
@@ -381,10 +381,10 @@ def _typed(name: str, value: int, text: str) -> MigError:
         return GpuLost("it is lost: it fell off the bus (%s)" % name, next="look at dmesg for Xid; reboot the node")
     if value == NO_PERMISSION:
         return errors.NoPermission(
-            "%s: insufficient permissions" % name, next="run as root: become in Ansible, --become on the command line"
+            "%s: insufficient permissions" % name, next="run as root: ansible_become: true in the inventory, or become in a play"
         )
     if value == RESET_REQUIRED:
-        return errors.ResetRequired(
+        return ResetRequired(
             "the GPU requires a reset (%s)" % name,
             next="look at dmesg for the Xid behind it; the task reset (module gpu_reset) resets just this GPU",
         )

@@ -72,9 +72,19 @@ def children() -> List[int]:
 
 
 def is_running(pid: int, start_ticks: int) -> bool:
-    """Whether that very process still runs: a zombie does not, nor does another that got its pid."""
+    """Whether that very process still runs: a zombie does not, nor does another that got its pid.
+
+    A process whose first thread has ended shows as a zombie while its other threads go on: it runs.
+    """
     now = identity(pid)
-    return now is not None and now.start_ticks == start_ticks and now.state not in "ZX"
+    if now is None or now.start_ticks != start_ticks:
+        return False
+    if now.state not in "ZX":
+        return True
+    try:
+        return len(os.listdir("/proc/%d/task" % pid)) > 1
+    except OSError:
+        return False
 
 
 def open_files(prefix: str) -> Dict[int, List[str]]:

@@ -58,6 +58,8 @@ def read_gpu(
             raise
         if error.code == "reset_required":
             gpu = gpu._replace(needs_reset="the driver requires it")
+            if holders is not None and gpu.minor is not None:
+                gpu = gpu._replace(processes=holders.of_gpu(gpu.minor, ()))  # a reset needs them gone
         return gpu._replace(error=Trouble(error.code, error.message)), found
     return gpu, found
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, Callable, Dict, List, Optional
 
 from ..mig import steps
 from ..mig.compare import differences
 from ..mig.drain import Drain, clear
 from ..mig.errors import BadRequest, MigError
-from ..mig.plan import Planned, plan_node, predict, with_services
+from ..mig.plan import Planned, plan_node, predict, refuse_if_not_answering, with_services
 from ..mig.profiles import Card
 from ..mig.select import chosen, wanted_gpus
 from ..mig.state import Gpu, State
@@ -46,6 +46,8 @@ def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcom
         try:
             planned = _with_left_over(planner(before, request), died)
         except MigError as error:
+            if not request.check:
+                _start_left_over(died)
             return Outcome(before, before, error=error, data=_interrupted(died))
         if planned.refused and (request.flag("stop_on_error", False) or not planned.steps):
             return Outcome(before, before, planned.steps, error=planned.refused[0], data=_interrupted(died))
@@ -80,8 +82,19 @@ def _options(request: Request, hung: Callable[[Outcome], None]) -> Options:
 def _with_left_over(planned: Planned, died: Optional[journal.Change]) -> Planned:
     """The plan, with the start of services that a run which died had stopped."""
     started = {step.unit for step in planned.steps if step.action == steps.START_SERVICE}
-    left = [unit for unit in (died.services if died else []) if unit not in started and not services.is_active(unit)]
+    left = [unit for unit in _left_over(died) if unit not in started]
     return planned._replace(steps=(*planned.steps, *(Step(steps.START_SERVICE, None, "", unit=u) for u in left)))
+
+
+def _left_over(died: Optional[journal.Change]) -> List[str]:
+    return [unit for unit in (died.services if died else []) if not services.is_active(unit)]
+
+
+def _start_left_over(died: Optional[journal.Change]) -> None:
+    """Whatever becomes of this request, what the run that died had stopped comes back."""
+    for unit in _left_over(died):
+        with suppress(MigError):
+            services.start(unit)
 
 
 def _interrupted(died: Optional[journal.Change]) -> Dict[str, Any]:
@@ -205,6 +218,8 @@ def _plan_reset(state: State, request: Request) -> Planned:
         if not force and gpu.mig_current == gpu.mig_pending and gpu.needs_reset is None:
             continue
         try:
+            if gpu.needs_reset is None:
+                refuse_if_not_answering(gpu)
             planned += clear(gpu, gpu.processes, "it would be reset", _drain(request))
             planned.append(Step(steps.RESET_GPU, gpu.index, gpu.uuid))
         except MigError as error:

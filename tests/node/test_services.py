@@ -244,10 +244,8 @@ def test_a_service_that_does_not_start_again_is_named_and_the_layout_stands(mach
     node = machine()
     node.sim.service("nvidia-persistenced")
     dcgm = node.sim.service("nvidia-dcgm")
-    with running(node, "layout", entries=[entry(*PAIR)]) as run:
-        until(lambda: not dcgm.active, "the stop of the agent")
-        dcgm.fail("start")
-        reply = run.reply()
+    dcgm.fail("start")
+    reply = node.layout(*PAIR)
     assert reply["error"]["code"] == "service_failed"
     assert f"systemctl start {DCGM} answered 1: Job for {DCGM} failed" in reply["error"]["message"]
     assert sorted(name for name, _ in profiles(reply)) == PAIR

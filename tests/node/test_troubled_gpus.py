@@ -37,7 +37,6 @@ def test_the_others_get_their_layout_and_the_troubled_one_is_left_alone(machine,
     assert {write["gpu"] for write in node.sim.writes()} == {0}
 
 
-@pytest.mark.xfail(reason="a layout calls a GPU that requires a reset lost", strict=True)
 def test_a_layout_says_that_a_reset_is_required(machine):
     node = machine("1xA100-80GB")
     node.sim.fault(0, requires_reset=True)
@@ -75,7 +74,6 @@ def test_reset_of_a_gpu_that_waits_for_a_remap_stops_agents_and_names_work(machi
     assert dcgm.active
 
 
-@pytest.mark.xfail(reason="nobody is read on a GPU that requires a reset, so its agents are not stopped", strict=True)
 def test_reset_of_a_gpu_that_requires_it_stops_agents(machine):
     node = machine("1xA100-80GB")
     dcgm = node.sim.service("nvidia-dcgm")
@@ -85,7 +83,6 @@ def test_reset_of_a_gpu_that_requires_it_stops_agents(machine):
     assert dcgm.active
 
 
-@pytest.mark.xfail(reason="nobody is read on a GPU that requires a reset, so work on it is not named", strict=True)
 def test_reset_of_a_gpu_that_requires_it_names_work(machine):
     node = machine("1xA100-80GB")
     job = node.sim.hold(0, 100)
@@ -99,6 +96,12 @@ def test_a_lost_gpu_is_not_reset(machine):
     node.sim.fault(1, lost=True)
     assert node.call("reset")["steps"] == []
     assert [gpu["resets"] for gpu in node.sim.show()["gpus"]] == [0, 0]
+
+
+def test_a_lost_gpu_is_not_reset_by_force_either(machine):
+    node = machine("2xA100-80GB")
+    node.sim.fault(1, lost=True)
+    node.refused("reset", "gpu_lost", force=True, gpus=[1])
 
 
 def test_a_reset_that_a_hypervisor_refuses_is_told(machine):
