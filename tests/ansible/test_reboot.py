@@ -29,6 +29,11 @@ def boot_id(node: FleetNode) -> str:
     return (node.directory / "boot_id").read_text()
 
 
+def logs(node: FleetNode) -> str:
+    """What the reboot and the server of a node said."""
+    return "".join((node.directory / name).read_text() for name in ("reboot.log", "sshd.log"))
+
+
 def test_without_leave_the_error_says_what_to_set(fleet: Fleet, ansible: Ansible) -> None:
     node = fleet.nodes[0]
     node.sim.fault(hypervisor=True)
@@ -50,7 +55,7 @@ def test_with_leave_it_reboots_once_and_goes_on(fleet: Fleet, ansible: Ansible) 
     node.sim.fault(hypervisor=True)
     boot = boot_id(node)
     run = role(ansible, **ALLOWED)
-    assert run.rc == 0, run.output
+    assert run.rc == 0, f"{run.output}\n{logs(node)}"
     assert run.result("Reboot the node")["rebooted"]
     assert boot_id(node) != boot
     assert run.result("Verify the layout")["verified"] == [1]

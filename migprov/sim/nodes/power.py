@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # Not a process of the node: its own reboot must not end it. Hence no variable of the session, a session of its own,
-# and a parent that is gone.
+# and a parent that is gone. HUP is ignored because the terminal that Ansible asks for may go before setsid has run.
 _REBOOT = """\
 #!/bin/sh
 # The reboot of a simulated node; see migprov/sim/nodes/power.py.
@@ -23,7 +23,8 @@ if [ "$(id -u)" != 0 ] && [ ! -O {directory} ]; then
   exit 1
 fi
 cd /
-(setsid env -i {environment} {python} -m migprov.cli sim reboot -n {directory} </dev/null >{log} 2>&1 &)
+trap '' HUP
+exec setsid -f env -i {environment} {python} -m migprov.cli sim reboot -n {directory} </dev/null >{log} 2>&1
 """
 _SHUTDOWN = """\
 #!/bin/sh
