@@ -381,7 +381,8 @@ def _typed(name: str, value: int, text: str) -> MigError:
         return GpuLost("it is lost: it fell off the bus (%s)" % name, next="look at dmesg for Xid; reboot the node")
     if value == NO_PERMISSION:
         return errors.NoPermission(
-            "%s: insufficient permissions" % name, next="run as root: ansible_become: true in the inventory, or become in a play"
+            "%s: insufficient permissions" % name,
+            next="run as root: ansible_become: true in the inventory, or become in a play",
         )
     if value == RESET_REQUIRED:
         return ResetRequired(
