@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test fuzz lint format molecule traps faults clean
+.PHONY: help setup dev demo test fuzz lint format molecule traps faults boot clean
 
 VENV := .venv/bin
 # Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
@@ -47,6 +47,10 @@ traps: setup ## scenarios in which other tools destroy or lie: what migprov does
 
 faults: setup ## the node program killed, failed and hung at every write it makes, on three products (minutes)
 	@$(VENV)/python benchmarks/faults.py $(ARGS)
+
+boot: setup ## the restore at boot under a real systemd (root; the first time makes a root file system, 90 s)
+	@scripts/boot-root.sh >/dev/null
+	@$(VENV)/python -m pytest tests/boot $(ARGS)
 
 clean: ## remove .venv and everything that was built or cached in the checkout
 	@rm -rf .venv .dev .ansible .demo dist build .setup.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -151,15 +151,15 @@ def test_an_agent_that_holds_a_gpu_is_stopped_for_a_mode_change_and_started_agai
 ) -> None:
     node = with_user_of_gpus(machine("1xA100-80GB"))
     agent = "nvidia-persistenced.service"
-    opens = "import time; f = open('/opt/simulated/dev/nvidia0'); time.sleep(10**6)"
-    node.service(agent, f'ExecStart=/usr/bin/python3 -c "{opens}"', "Type=exec")
+    opens = "import time; f = open('/opt/simulated/dev/nvidia0'); open('/run/opened', 'w'); time.sleep(10**6)"
+    up = "until [ -e /run/opened ]; do sleep 0.05; done"
+    node.service(agent, f'ExecStart=/usr/bin/python3 -c "{opens}"', f'ExecStartPost=/bin/sh -c "{up}"')
     assert node.inside.boot() == "running"
     assert seen(node) == HALVES
     assert node.inside.show(agent, "ActiveState") == ["active"]
     changes = node.call("history")["data"]["changes"]
     stopped = [step["unit"] for step in changes[0]["planned"] if step["action"] == "stop_service"]
-    # Type=exec says nothing of the file being open yet: where it was not, nobody had to be stopped
-    assert stopped in ([agent], [])
+    assert stopped == [agent]
 
 
 def test_a_gpu_that_is_gone_is_named_and_the_boot_goes_on(machine: Callable[..., Machine]) -> None:
