@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from . import geometry, names, steps
 from .drain import Drain, clear
@@ -17,10 +17,11 @@ _REFUSE = Drain()
 
 
 class Planned(NamedTuple):
-    """The steps for a node, and the GPUs that are left as they are with the reason."""
+    """The steps for a node, the GPUs that are left as they are with the reason, and all GPUs that were asked about."""
 
     steps: Tuple[Step, ...]
     refused: Tuple[MigError, ...]
+    about: FrozenSet[int] = frozenset()
 
 
 def plan(state: State, wanted: Mapping[int, WantedGpu], drain: Drain = _REFUSE) -> List[Step]:
@@ -55,7 +56,7 @@ def plan_node(state: State, wanted: Mapping[int, WantedGpu], drain: Drain = _REF
             if not isinstance(error, (GpuBusy, GpuLost, ResetRequired)):
                 raise
             refused.append(error)
-    return Planned(tuple(with_services(done)), tuple(refused))
+    return Planned(tuple(with_services(done)), tuple(refused), frozenset(wanted))
 
 
 def with_services(done: Sequence[Step]) -> List[Step]:

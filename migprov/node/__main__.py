@@ -7,10 +7,11 @@ import os
 import sys
 from typing import Any, Callable, Dict, Optional
 
+from ..mig import steps
 from ..mig.errors import MigError
 from . import boot, ending, tasks
 from . import request as requests
-from .engine import Outcome, hangs, shape, unexpected
+from .engine import Outcome, differs, hangs, unexpected
 from .nvml import Nvml
 from .request import Request
 from .watchdog import Watchdog
@@ -49,7 +50,7 @@ def _reply(task: Optional[str], check: bool, outcome: Outcome) -> Dict[str, Any]
         "protocol": requests.PROTOCOL,
         "task": task,
         "check": check,
-        "changed": bool(outcome.steps) or _differs(outcome),
+        "changed": _changed(outcome),
         "before": outcome.before.to_json() if outcome.before else None,
         "after": outcome.after.to_json() if outcome.after else None,
         "planned": [step.to_json() for step in outcome.planned],
@@ -59,12 +60,11 @@ def _reply(task: Optional[str], check: bool, outcome: Outcome) -> Dict[str, Any]
     }
 
 
-def _differs(outcome: Outcome) -> bool:
-    """Whether a step that failed has changed a GPU all the same."""
-    if outcome.before is None or outcome.after is None:
-        return False
-    pairs = [(gpu, outcome.after.gpu(gpu.index)) for gpu in outcome.before.gpus]
-    return any(not a.error and not b.error and shape(a) != shape(b) for a, b in pairs)
+def _changed(outcome: Outcome) -> bool:
+    """Whether anything was changed: by a step, also by one that failed all the same. Waiting changes nothing."""
+    if any(step.action != steps.WAIT_FOR_PROCESS for step in outcome.steps):
+        return True
+    return outcome.before is not None and outcome.after is not None and differs(outcome.before, outcome.after)
 
 
 def _error(outcome: Outcome) -> Optional[Dict[str, Any]]:

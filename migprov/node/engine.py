@@ -198,7 +198,7 @@ class Engine:
         if self._change:
             result, message = ("failed", str(outcome.error)) if outcome.error else ("done", "")
             try:
-                journal.end(self._change, result, message)
+                journal.end(self._change, result, message, after is None or differs(self._before, after))
             except MigError as failure:
                 return outcome._replace(error=outcome.error or failure)
         return outcome
@@ -241,7 +241,7 @@ class Engine:
             return None
         first = errors[0]
         if len(errors) > 1:
-            first.message = "%s (and %d more: see data)" % (first.message, len(errors) - 1)
+            first.message = "%s (and %d more failed)" % (first.message, len(errors) - 1)
         return first
 
     def _hang(self, gpu: Optional[int], what: str, limit_s: float) -> None:
@@ -275,6 +275,12 @@ def shape(gpu: Gpu) -> Any:
     """What a plan decides about a GPU: mode, instances and what is inside them."""
     inner = [(gi.profile_id, gi.start, sorted(ci.size for ci in gi.compute_instances)) for gi in gpu.instances]
     return (gpu.error, gpu.mig_current, gpu.mig_pending, inner)
+
+
+def differs(before: State, after: State) -> bool:
+    """Whether the layout of any GPU that answers is another than before."""
+    pairs = [(gpu, after.gpu(gpu.index)) for gpu in before.gpus]
+    return any(not was.error and not now.error and shape(was) != shape(now) for was, now in pairs)
 
 
 def hangs(gpu: Optional[int], what: str, limit_s: float) -> DriverHangs:

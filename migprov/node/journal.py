@@ -22,8 +22,8 @@ _KEPT = 200
 class Change(NamedTuple):
     """One change. ``result`` is ``done``, ``failed``, ``running`` or, for a run that died, ``interrupted``.
 
-    ``before`` and ``wanted`` are entries of a layout with every placement, one a GPU that was to be changed;
-    ``services`` are the units that were to be stopped for it and started again.
+    ``before`` holds entries of a layout with every placement, one a GPU that was to be changed; ``services`` are the
+    units that were to be stopped for it and started again. ``changed`` is False where no GPU's layout was changed.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Change(NamedTuple):
     services: List[str]
     result: str
     message: str = ""
+    changed: bool = True
 
 
 def path() -> str:
@@ -62,9 +63,9 @@ def begin(who: str, task: str, before: List[Dict[str, Any]], planned: List[Dict[
     return str(record["id"])
 
 
-def end(change: str, result: str, message: str = "") -> None:
+def end(change: str, result: str, message: str = "", changed: bool = True) -> None:
     """Write down how a change ended; raises NoPermission."""
-    _append({"end": change, "result": result, "message": message[:500]})
+    _append({"end": change, "result": result, "message": message[:500], "changed": changed})
 
 
 def changes() -> List[Change]:
@@ -96,6 +97,7 @@ def _change(record: Dict[str, Any], ended: Optional[Dict[str, Any]]) -> Change:
         services=_texts(record.get("services")),
         result=str(ended.get("result", "done")) if ended else _without_end(str(record["id"])),
         message=str(ended.get("message", "")) if ended else "",
+        changed=ended is None or ended.get("changed") is not False,
     )
 
 

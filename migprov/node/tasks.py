@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Set
 
 from ..mig import steps
 from ..mig.compare import differences
@@ -56,7 +56,7 @@ def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcom
             after = predict(before, planned.steps)
             return Outcome(before, after, planned.steps, planned.steps, data=_interrupted(died), error=error_)
         if not planned.steps:
-            if died is not None:
+            if died is not None and _gpus(died) <= planned.about:
                 journal.end(died.id, "done", "found in place by a later run")
             return Outcome(before, before, data=_interrupted(died))
         outcome = Engine(nvml, before, planned, _options(request, hung)).run()
@@ -84,6 +84,11 @@ def _with_left_over(planned: Planned, died: Optional[journal.Change]) -> Planned
     started = {step.unit for step in planned.steps if step.action == steps.START_SERVICE}
     left = [unit for unit in _left_over(died) if unit not in started]
     return planned._replace(steps=(*planned.steps, *(Step(steps.START_SERVICE, None, "", unit=u) for u in left)))
+
+
+def _gpus(change: journal.Change) -> Set[int]:
+    """The GPUs, by index, that a change was to touch."""
+    return {step["gpu"] for step in change.planned if isinstance(step.get("gpu"), int)}
 
 
 def _left_over(died: Optional[journal.Change]) -> List[str]:
@@ -178,8 +183,7 @@ def _plan_entries(state: State, request: Request, entries: Any) -> Planned:
 
 def _plan_rollback(state: State, request: Request) -> Planned:
     # what a boot restored is no change that anybody made: going back before it would leave the cards empty
-    # and what ended work left the cards as they were
-    known = [change for change in journal.changes() if change.before and change.task not in (_BOOT, "drain")]
+    known = [change for change in journal.changes() if change.before and change.changed and change.task != _BOOT]
     if not known:
         raise NoHistory("the journal of this node holds no change to go back before", next="nothing was changed")
     return _plan_entries(state, request, known[-1].before)

@@ -186,3 +186,13 @@ def test_what_changes_nothing_leaves_no_line(machine):
     node.layout("3g.40gb", check=True)
     node.refused("layout", "unknown_profile", entries=[entry("1g.12gb")])
     assert path(node).read_bytes() == before
+
+
+def test_a_run_about_other_gpus_does_not_close_an_interrupted_change(machine):
+    node = machine("2xH100-80GB-SXM")
+    node.layout("7g.80gb", gpus=[1])
+    die(node, CREATE, entries=[entry("3g.40gb", gpus=[0])])
+    assert node.layout("7g.80gb", gpus=[1])["changed"] is False
+    assert node.ok("info")["data"]["interrupted"]["result"] == "interrupted"
+    assert node.layout("3g.40gb", gpus=[0])["error"] is None
+    assert "interrupted" not in node.ok("info")["data"]

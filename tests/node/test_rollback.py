@@ -127,3 +127,15 @@ def test_back_from_a_change_that_failed_half_way(machine):
     node.sim.clear_faults()
     node.ok("rollback")
     assert places(node) == before
+
+
+def test_a_change_that_changed_nothing_is_passed_over(machine):
+    node = machine("1xH100-80GB-SXM")
+    node.layout("3g.40gb")
+    before = places(node)
+    node.layout("7g.80gb")
+    node.sim.fault(0, call="nvmlComputeInstanceDestroy", error=999, times=1)
+    assert node.layout("4g.40gb")["error"]["code"] == "nvml"
+    assert [change["changed"] for change in node.ok("history")["data"]["changes"]] == [True, True, False]
+    assert node.ok("rollback")["error"] is None
+    assert places(node) == before
