@@ -7,6 +7,6 @@ import os
 from hypothesis import HealthCheck, settings
 
 _CALM = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
-settings.register_profile("quick", max_examples=80, derandomize=True, database=None, **_CALM)
+settings.register_profile("quick", max_examples=40, derandomize=True, database=None, **_CALM)
 settings.register_profile("long", max_examples=1500, **_CALM)
 settings.load_profile("long" if os.environ.get("MIGPROV_FUZZ") == "long" else "quick")

@@ -181,6 +181,7 @@ def _many(replies: list[dict[str, Any]], count: int) -> dict[str, str]:
     instance = gpu["instances"][0]
     full = {**gpu, "instances": [{**instance, "compute_instances": instance["compute_instances"][:1] * 16}] * 16}
     other = {**full, "uuid": "GPU-other"}
+    most = 64 if LONG else 16
     return {
         "many GPUs": json.dumps({**reply, "after": {"gpus": [gpu] * count}}),
         "many processes": json.dumps({**reply, "after": {"gpus": [{**gpu, "processes": [process] * count}]}}),
@@ -190,7 +191,7 @@ def _many(replies: list[dict[str, Any]], count: int) -> dict[str, str]:
         "many mappings in data": json.dumps({**reply, "data": {"x": [{}] * (2 << 20)}}),
         "a long text": json.dumps({**reply, "after": {"driver_version": "\x1b" * (2 << 20), "gpus": []}}),
         "deep": '{"protocol": 1, "data": ' + "[" * 500_000,
-        "much to compare": json.dumps({**reply, "before": {"gpus": [full] * 64}, "after": {"gpus": [other] * 64}}),
+        "much to compare": json.dumps({**reply, "before": {"gpus": [full] * most}, "after": {"gpus": [other] * most}}),
         "many lines": '{"protocol"}\n' * (1 << 20),
     }
 
