@@ -188,7 +188,8 @@ _GPU_OPTIONAL = {
     "error": _or_none(_TROUBLE),
 }
 _GPU_SILENT = _fields({"index": _whole, "error": _TROUBLE}, {**_MODE, **_GPU_OPTIONAL})
-_GPU_WELL = _fields({"index": _whole, **_MODE}, _GPU_OPTIONAL)
+_LISTS = {name: _GPU_OPTIONAL[name] for name in ("instances", "processes")}
+_GPU_WELL = _fields({"index": _whole, "uuid": _text, **_MODE, **_LISTS}, _GPU_OPTIONAL)
 
 
 def _gpu(value: Any) -> str | None:
