@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set
 
 from . import processes
 from .errors import NoPermission
@@ -24,6 +24,7 @@ class Change(NamedTuple):
 
     ``before`` holds entries of a layout with every placement, one a GPU that was to be changed; ``services`` are the
     units that were to be stopped for it and started again. ``changed`` is False where no GPU's layout was changed.
+    ``continued``: a later run has brought what was interrupted to an end.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Change(NamedTuple):
     result: str
     message: str = ""
     changed: bool = True
+    continued: bool = False
 
 
 def path() -> str:
@@ -68,6 +70,11 @@ def end(change: str, result: str, message: str = "", changed: bool = True) -> No
     _append({"end": change, "result": result, "message": message[:500], "changed": changed})
 
 
+def continued(change: Change, message: str) -> None:
+    """Write down that a later run has brought an interrupted change to an end; raises NoPermission."""
+    _append({"end": change.id, "result": change.result, "message": message, "continued": True})
+
+
 def changes() -> List[Change]:
     """All changes, oldest first; lines that a power cut left half-written are passed over."""
     begun: Dict[str, Dict[str, Any]] = {}
@@ -81,9 +88,16 @@ def changes() -> List[Change]:
 
 
 def interrupted() -> Optional[Change]:
-    """The last change, if it was not brought to an end."""
-    known = changes()
-    return known[-1] if known and known[-1].result == "interrupted" else None
+    """The latest change that was not brought to an end, neither by its own run nor by later ones on all its GPUs."""
+    covered: Set[str] = set()
+    known: List[Change] = changes()
+    for change in reversed(known):
+        touched = {str(step["uuid"]) for step in change.planned if step.get("uuid")}
+        if change.result == "interrupted" and not change.continued and (touched - covered or not touched):
+            return change
+        if change.result != "running":
+            covered |= touched
+    return None
 
 
 def _change(record: Dict[str, Any], ended: Optional[Dict[str, Any]]) -> Change:
@@ -98,6 +112,7 @@ def _change(record: Dict[str, Any], ended: Optional[Dict[str, Any]]) -> Change:
         result=str(ended.get("result", "done")) if ended else _without_end(str(record["id"])),
         message=str(ended.get("message", "")) if ended else "",
         changed=ended is None or ended.get("changed") is not False,
+        continued=ended is not None and ended.get("continued") is True,
     )
 
 

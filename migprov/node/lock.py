@@ -16,11 +16,12 @@ _PAUSE_S = 0.1
 
 
 def home() -> str:
-    """The home folder of the user this runs as.
+    """The home folder of the user this runs as; root's is the one that the machine gives, whatever HOME says.
 
-    HOME counts only where it is this user's own: some ways of becoming another user keep the old one.
+    So there is one lock and one journal on a node. HOME counts for an ordinary user, where it is that user's own, and
+    on simulated nodes (``MIGPROV_SYS`` tells), which share one machine and one root.
     """
-    known = os.environ.get("HOME", "")
+    known = os.environ.get("HOME", "") if os.geteuid() != 0 or "MIGPROV_SYS" in os.environ else ""
     try:
         if os.path.isabs(known) and os.stat(known).st_uid == os.geteuid():
             return known

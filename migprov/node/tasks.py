@@ -57,9 +57,11 @@ def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcom
             return Outcome(before, after, planned.steps, planned.steps, data=_interrupted(died), error=error_)
         if not planned.steps:
             if died is not None and _gpus(died) <= planned.about:
-                journal.end(died.id, "done", "found in place by a later run")
+                journal.continued(died, "found in place by a later run")
             return Outcome(before, before, data=_interrupted(died))
         outcome = Engine(nvml, before, planned, _options(request, hung)).run()
+        if died is not None and outcome.error is None and _gpus(died) <= planned.about:
+            journal.continued(died, "brought to an end by a later run")
         return outcome._replace(data={**(outcome.data or {}), **_interrupted(died)})
 
 

@@ -305,7 +305,7 @@ def test_a_zombie_is_not_waited_for():
         ending.end(step, time.monotonic())
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["init", "itself", "its parent"])
 def test_what_the_run_depends_on_is_never_signalled(pid, monkeypatch):
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda *args: sent.append(args))

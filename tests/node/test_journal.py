@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
+
+from migprov.node import journal
 
 from .conftest import Machine, entry
 
@@ -196,3 +199,27 @@ def test_a_run_about_other_gpus_does_not_close_an_interrupted_change(machine):
     assert node.ok("info")["data"]["interrupted"]["result"] == "interrupted"
     assert node.layout("3g.40gb", gpus=[0])["error"] is None
     assert "interrupted" not in node.ok("info")["data"]
+
+
+def test_a_change_of_another_gpu_does_not_hide_an_interrupted_one(machine):
+    node = machine("2xH100-80GB-SXM")
+    die(node, CREATE, entries=[entry("3g.40gb", "3g.40gb", gpus=[0])])
+    node.layout("7g.80gb", gpus=[1])
+    assert node.ok("info")["data"]["interrupted"]["planned"][0]["gpu"] == 0
+    node.layout("3g.40gb", gpus=[0])
+    assert "interrupted" not in node.ok("info")["data"]
+    changes = node.ok("history")["data"]["changes"]
+    assert [(change["result"], change["continued"]) for change in changes] == [
+        ("interrupted", True),
+        ("done", False),
+        ("done", False),
+    ]
+
+
+def test_root_has_one_journal_whatever_home_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("MIGPROV_SYS", raising=False)
+    own = pwd.getpwuid(os.geteuid()).pw_dir if os.geteuid() == 0 else str(tmp_path)
+    assert journal.path() == f"{own}/.local/state/migprov/journal.jsonl"
+    monkeypatch.setenv("MIGPROV_SYS", str(tmp_path))
+    assert journal.path().startswith(str(tmp_path))
