@@ -22,7 +22,7 @@ demo: setup ## the voice pipeline on simulated GPUs: three cards half empty, the
 	@$(VENV)/python -m demo $(ARGS)
 
 test: setup ## all tests, on simulated nodes behind real OpenSSH
-	@$(VENV)/python -m pytest $(ARGS)
+	@$(VENV)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # How long: make fuzz MINUTES=60
 MINUTES ?= 10

@@ -90,8 +90,7 @@ def changes() -> List[Change]:
 def interrupted() -> Optional[Change]:
     """The latest change that was not brought to an end, neither by its own run nor by later ones on all its GPUs."""
     covered: Set[str] = set()
-    known: List[Change] = changes()
-    for change in reversed(known):
+    for change in changes()[::-1]:
         touched = {str(step["uuid"]) for step in change.planned if step.get("uuid")}
         if change.result == "interrupted" and not change.continued and (touched - covered or not touched):
             return change

@@ -129,7 +129,7 @@ def test_work_in_the_way_is_refused_by_name(before, wanted):
     with pytest.raises(GpuBusy, match=r"GPU 0 \(GPU-0\) is in use by process 4242 \(python3, user asr\)") as caught:
         plan(state(before), {0: wanted})
     assert caught.value.holders[0]["pid"] == 4242
-    assert "nothing was changed" in caught.value.next
+    assert "this GPU was not changed" in caught.value.next
 
 
 def test_work_beside_what_changes_does_not_stop_it():
