@@ -10,8 +10,6 @@ from ..mig.errors import BadRequest
 from ..mig.state import Gpu
 from .errors import DriverTooOld
 
-_MODULE_FILES = ("/sys/module/nvidia/version",)
-
 
 def version(text: str) -> Tuple[int, ...]:
     """``580.159.04`` as numbers, for comparison; raises BadRequest for anything else."""
@@ -45,14 +43,3 @@ def check(installed: str, gpus: Iterable[Gpu], least: Optional[str]) -> List[Dic
                 next="upgrade the driver; nothing was changed",
             )
     return found
-
-
-def kernel_module() -> Optional[str]:
-    """The version of the loaded kernel module, or None where the kernel shows none."""
-    for path in _MODULE_FILES:
-        try:
-            with open(path, encoding="ascii", errors="replace") as file:
-                return file.read().strip() or None
-        except OSError:
-            continue
-    return None

@@ -17,7 +17,8 @@ from ..mig.state import Gpu, State
 from ..mig.steps import Step
 from . import act, ending, journal, services
 from .errors import DriverHangs, EffectMissing, Stopped
-from .holders import Holders, modules
+from .holders import Holders
+from .kernel import modules_on_top
 from .nvml import Nvml
 from .read import read
 from .watchdog import Watchdog
@@ -162,8 +163,8 @@ class Engine:
         error.holders = [dict(process._asdict()) for process in found]
         if found:
             error.message += "; it is held by %s" % ", ".join(process.label for process in found[:5])
-        elif modules():
-            error.message += "; no process holds it: a kernel module may (%s)" % ", ".join(modules())
+        elif modules_on_top():
+            error.message += "; no process holds it: a kernel module may (%s)" % ", ".join(modules_on_top())
             error.next = "unload the module that holds it, such as nvidia_drm (modprobe -r), then run again"
         return error
 

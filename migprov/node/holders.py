@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..mig.state import Process
 from . import processes
@@ -104,14 +104,3 @@ def _process(
         unit=who.unit,
         container=who.container,
     )
-
-
-def modules() -> List[str]:
-    """Kernel modules that use the NVIDIA module, such as nvidia_drm: they can hold a card with no process at all.
-
-    Simulated nodes have their own ``/sys``, named by ``MIGPROV_SYS``.
-    """
-    try:
-        return sorted(os.listdir(os.path.join(os.environ.get("MIGPROV_SYS", "/sys"), "module/nvidia/holders")))
-    except OSError:
-        return []

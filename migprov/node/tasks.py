@@ -15,7 +15,7 @@ from ..mig.select import chosen, wanted_gpus
 from ..mig.state import Gpu, State
 from ..mig.steps import Step
 from ..mig.wanted import WantedGpu, entries_from_json, instances_from_json, selectors
-from . import cuda, driver, journal, services
+from . import cuda, driver, journal, kernel, services
 from .engine import Engine, Options, Outcome, hangs
 from .errors import ModeNotEffective, NoHistory, NotAsWanted
 from .lock import locked
@@ -139,7 +139,7 @@ def _driver(nvml: Nvml, request: Request) -> Outcome:
     data = {
         "driver_version": state.driver_version,
         "nvml_version": nvml.nvml_version(),
-        "kernel_module_version": driver.kernel_module(),
+        "kernel_module_version": kernel.module_version(),
         "gpus": found,
     }
     return Outcome(state, state, data=data)
