@@ -8,11 +8,12 @@ import os
 import pwd
 import time
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Iterator, Optional
 
 from .errors import Locked, NoPermission
 
 _PAUSE_S = 0.1
+_NAMING_S = 2.0  # more than the moment between taking the lock and writing the name
 
 
 def home() -> str:
@@ -59,7 +60,10 @@ def locked(wait_s: float) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         holder = {"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S %z")}
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
-        yield
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)  # nobody is to be told this name when the next holder has not written its own
     finally:
         os.close(descriptor)
 
@@ -70,17 +74,19 @@ def _take(descriptor: int, deadline: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except OSError:
-            if time.monotonic() >= deadline:
+            holder = _holder(descriptor) if time.monotonic() >= deadline else None
+            if holder is not None or time.monotonic() >= deadline + _NAMING_S:
                 raise Locked(
-                    "another run of migprov is changing this node (%s)" % _holder(descriptor),
+                    "another run of migprov is changing this node (%s)" % (holder or "it has not written its name"),
                     next="wait for it to end, then run again; nothing was changed",
                 ) from None
         time.sleep(_PAUSE_S)
 
 
-def _holder(descriptor: int) -> str:
+def _holder(descriptor: int) -> Optional[str]:
+    """Who holds the lock, or None in the moment between taking it and writing the name."""
     try:
         data = json.loads(os.pread(descriptor, 4096, 0).decode("utf-8", "replace"))
         return "process %d, since %s" % (int(data["pid"]), str(data["since"])[:40])
     except (ValueError, KeyError, TypeError):
-        return "its holder has not written its name yet"
+        return None

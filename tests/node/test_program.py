@@ -3,10 +3,14 @@
 import fcntl
 import os
 import subprocess
+import threading
 from glob import glob
 from pathlib import Path
 
 import pytest
+
+from migprov.node import lock
+from migprov.node.errors import Locked
 
 from .conftest import entry, profiles
 
@@ -163,16 +167,28 @@ def test_a_user_who_may_not_is_told_so(machine, tmp_path):
 def test_a_second_change_is_refused_by_the_lock_with_its_holder(machine):
     node = machine("1xA100-80GB")
     node.layout("7g.80gb")
-    with (node.home / ".cache/migprov/lock").open("r+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
-        lock.write('{"pid": 4711, "since": "2026-01-01 00:00:00 +0000"}')
-        lock.flush()
+    with (node.home / ".cache/migprov/lock").open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.truncate(0)
+        held.write('{"pid": 4711, "since": "2026-01-01 00:00:00 +0000"}')
+        held.flush()
         error = node.refused("layout", "locked", entries=[entry("3g.40gb")])
         assert "process 4711, since 2026-01-01" in error["message"]
         node.ok("info")
         node.ok("layout", check=True, entries=[entry("3g.40gb")])
     assert node.layout("3g.40gb")["error"] is None
+    assert (node.home / ".cache/migprov/lock").read_text() == ""
+
+
+def test_a_holder_is_named_even_if_it_writes_its_name_a_moment_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "folder", lambda: str(tmp_path))
+    with (tmp_path / "lock").open("w+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        naming = threading.Timer(0.2, lambda: (tmp_path / "lock").write_text('{"pid": 4711, "since": "now"}'))
+        naming.start()
+        with pytest.raises(Locked, match="process 4711, since now"), lock.locked(0):
+            pass
+        naming.join()
 
 
 def interpreters() -> list[str]:
