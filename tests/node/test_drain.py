@@ -261,7 +261,10 @@ def test_a_process_that_comes_back_is_named_and_nothing_is_lost(machine):
     (mig,) = [uuid for _, _, uuid in uuids(node.layout("7g.80gb"))]
     service = node.sim.service("asr", mig_uuid=mig, kind="compute", memory_mib=100, restart=True)
     first = service.pid
+    # the driver calls the instance in use until the service is back for certain
+    node.sim.fault(0, call="nvmlComputeInstanceDestroy", error="IN_USE")
     reply = node.call("layout", entries=[entry(*PAIR)], drain=terminate())
+    node.sim.clear_faults()
     assert ended(reply) == [first]
     assert reply["error"]["code"] == "gpu_busy"
     second = until(lambda: service.pid if service.pid != first else 0, "its return")
