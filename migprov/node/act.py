@@ -13,8 +13,6 @@ from .errors import EffectMissing, ModeNotEffective, ResetRefused
 from .nvml import IN_USE, Nvml
 from .nvml_data import Ci
 
-_ACTIVATION_RESET_REQUIRED = 16
-
 
 def perform(nvml: Nvml, step: Step) -> None:
     """Do the step. Raises a typed error that names the GPU when it fails or when its effect is not there."""
