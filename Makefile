@@ -39,8 +39,8 @@ format: setup ## put the code in order
 	@$(VENV)/ruff check --fix
 	@$(VENV)/ruff format
 
-molecule: setup ## the role on simulated nodes: converge, idempotence, verify
-	@MOLECULE_GLOB='molecule/*/molecule.yml' $(VENV)/molecule test --all $(ARGS)
+molecule: setup ## the roles on simulated nodes and schedulers: all scenarios that can run here, or ARGS='default slurm'
+	@scripts/molecule.sh $(ARGS)
 
 traps: setup ## scenarios in which other tools destroy or lie: what migprov does, counted, and what is ideal
 	@$(VENV)/python benchmarks/traps.py
