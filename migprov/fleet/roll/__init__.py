@@ -1,0 +1,1 @@
+"""The roll: who is next, one batch after another, and the record of it."""
