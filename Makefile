@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test fuzz lint format molecule traps faults boot clean
+.PHONY: help setup tools dev demo test fuzz lint format molecule traps faults boot kubernetes clean
 
 VENV := .venv/bin
 # Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
@@ -15,13 +15,17 @@ help: ## this list
 setup:
 	@scripts/setup.sh
 
+# Slurm and the like, for the tests that run them for real.
+tools:
+	@scripts/test-tools.sh
+
 dev: setup ## a virtual environment in .venv with the package and its tools, ready to work in
 	@echo "ready: source .venv/bin/activate"
 
 demo: setup ## the voice pipeline on simulated GPUs: three cards half empty, then two, one free
 	@$(VENV)/python -m demo $(ARGS)
 
-test: setup ## all tests, on simulated nodes behind real OpenSSH
+test: setup tools ## all tests, on simulated nodes behind real OpenSSH
 	@$(VENV)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # How long: make fuzz MINUTES=60
@@ -51,6 +55,10 @@ faults: setup ## the node program killed, failed and hung at every write it make
 boot: setup ## the restore at boot under a real systemd (root; the first time makes a root file system, 90 s)
 	@scripts/boot-root.sh >/dev/null
 	@$(VENV)/python -m pytest tests/boot $(ARGS)
+
+kubernetes: setup ## the tests against a real Kubernetes API server (the first time builds one, 6 minutes and more)
+	@scripts/kubernetes.sh >/dev/null
+	@$(VENV)/python -m pytest tests/kubernetes $(ARGS)
 
 clean: ## remove .venv and everything that was built or cached in the checkout
 	@rm -rf .venv .dev .ansible .demo dist build .setup.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,17 +11,9 @@ stamp=$venv/.migprov-setup
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
-have() { PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin command -v "$1" >/dev/null 2>&1; }
+. scripts/packages.sh
 
 # --- the operating system's part -------------------------------------------------------------------------
-
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n -- "$@"; fi
-}
-
-can_be_root() {
-    [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; }
-}
 
 good_python() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
@@ -52,31 +44,6 @@ missing_packages() {
     [ -x "$venv/bin/python" ] || find_python >/dev/null || printf '%s\n' python3 python3-venv
 }
 
-# Debian starts and enables a freshly installed sshd. The simulated nodes start their own, so neither is wanted:
-# a policy file forbids the start while apt runs, and what was enabled is disabled again.
-install_packages() {
-    local policy=/usr/sbin/policy-rc.d made_policy=no
-    if ! as_root test -e "$policy"; then
-        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-        as_root chmod 0755 "$policy"
-        made_policy=yes
-    fi
-    local failed=no
-    { as_root apt-get update -qq </dev/null &&
-        as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "$@" </dev/null; } >&2 || failed=yes
-    [ "$made_policy" = no ] || as_root rm -f "$policy"
-    case " $* " in
-        *" openssh-server "*)
-            if have deb-systemd-helper; then
-                as_root deb-systemd-helper disable ssh.service ssh.socket >/dev/null 2>&1 || true
-            fi
-            if have update-rc.d; then as_root update-rc.d ssh disable >/dev/null 2>&1 || true; fi
-            ;;
-    esac
-    [ "$failed" = no ]
-}
-
 ensure_packages() {
     local packages
     mapfile -t packages < <(missing_packages)
@@ -85,7 +52,9 @@ ensure_packages() {
     have apt-get || die "$advice. Install them with this system's package manager and run again."
     can_be_root || die "$advice. Run: sudo apt-get install ${packages[*]}"
     say "installing ${packages[*]}"
-    install_packages "${packages[@]}" || die "apt-get could not install: ${packages[*]}"
+    local units=()
+    case " ${packages[*]} " in *" openssh-server "*) units=(ssh.service ssh.socket) ;; esac
+    install_packages "${packages[@]}" -- "${units[@]}" || die "apt-get could not install: ${packages[*]}"
 }
 
 # --- Python's part ---------------------------------------------------------------------------------------

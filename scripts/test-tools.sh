@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The programs that some tests run for real, from Debian's packages. Tests whose program is missing are skipped and
+# say so; this never fails.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
+
+say() { printf 'test tools: %s\n' "$*" >&2; }
+
+# program it is known by, package, its service
+tools='
+slurmctld slurmctld slurmctld.service
+slurmd    slurmd    slurmd.service
+scontrol  slurm-client -
+munged    munge     munge.service
+'
+packages=() units=()
+while read -r program package unit; do
+    [ -n "$program" ] && ! have "$program" || continue
+    packages+=("$package")
+    [ "$unit" = - ] || units+=("$unit")
+done <<<"$tools"
+[ "${#packages[@]}" -gt 0 ] || exit 0
+if have apt-get && can_be_root; then
+    say "installing ${packages[*]}"
+    install_packages "${packages[@]}" -- "${units[@]}" || say "apt-get could not install them; their tests are skipped"
+else
+    say "not installed, so their tests are skipped: ${packages[*]}"
+fi
