@@ -37,7 +37,7 @@ class ActionModule(LayoutAction):
             task, params = self.TASK, {**self.params(options, known), "drain": "terminate"}
         try:
             reply = self.call_program(
-                json.dumps({"protocol": boot.PROTOCOL, "task": task, "params": params, "check": True}), known
+                json.dumps({"protocol": library.PROTOCOL, "task": task, "params": params, "check": True}), known
             )
         except library.NodeError as error:
             return {**result, **failure(error.to_json())}

@@ -17,8 +17,6 @@ from ansible.errors import AnsibleActionFail
 
 from . import library
 
-PROTOCOL = 1
-
 
 def selected(gpus: list[dict[str, Any]], entries: list[dict[str, Any]]) -> list[int]:
     """The indices of the GPUs that the entries of a layout select; `gpus` as in the state of a reply."""
@@ -87,7 +85,7 @@ def saved(entries: list[dict[str, Any]], options: dict[str, Any]) -> str:
             f"step_limit_s ({step:g}) at least 0.1. Nothing was changed."
         )
     request = {
-        "protocol": PROTOCOL,
+        "protocol": library.PROTOCOL,
         "task": "layout",
         "params": {"entries": entries, "drain": "refuse"},
         "wait_s": 30,

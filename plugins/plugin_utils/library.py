@@ -11,9 +11,17 @@ instead of a plugin that cannot be loaded.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
+from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+
+VERSION = "0.1.0"
+"""Of this collection; the package's has to be the same. galaxy.yml has it too."""
+PROTOCOL = 1
+"""What this collection puts into a request to the node program, and expects in its reply."""
 
 try:
     from migprov import layouts
@@ -34,6 +42,7 @@ else:
         program()
 
 __all__ = [
+    "PROTOCOL",
     "BadReply",
     "MigError",
     "NodeError",
@@ -51,14 +60,37 @@ __all__ = [
 
 
 def require() -> None:
-    """Raise AnsibleActionFail, naming the interpreter, when the package cannot be imported."""
-    if MISSING is None:
-        return
-    raise AnsibleActionFail(
-        f"The collection migprov.gpu needs the Python package migprov on the control node, and {sys.executable}, which "
-        f"runs Ansible, cannot import it ({MISSING}). Nothing was contacted or changed. Next: install the package, "
-        "whose wheel also brings this collection, for that interpreter."
-    )
+    """Raise AnsibleActionFail, naming the interpreter, when the package cannot be imported or speaks another protocol.
+
+    A package of another version that speaks the same protocol is a warning.
+    """
+    other = _other_version()
+    if MISSING is not None:
+        raise AnsibleActionFail(
+            f"The collection migprov.gpu needs the Python package migprov on the control node, and {sys.executable}, "
+            f"which runs Ansible, cannot import it ({MISSING}). {other}Nothing was contacted or changed. Next: install "
+            f"migprov {VERSION}, whose wheel also brings this collection, for that interpreter."
+        )
+    if command.PROTOCOL != PROTOCOL:
+        raise AnsibleActionFail(
+            f"The collection migprov.gpu speaks protocol {PROTOCOL} to the node program, the Python package migprov "
+            f"protocol {command.PROTOCOL}. {other}Nothing was contacted or changed. Next: install both in one version."
+        )
+    if other:
+        Display().warning(f"{other}They were not tested together, though they speak the same protocol: install one version.")
+
+
+def _other_version() -> str:
+    """Which versions they are and where, when package and collection differ; a sentence, or nothing."""
+    try:
+        package = importlib.import_module("migprov")
+        version, path = str(package.__version__), Path(str(package.__file__)).parent
+    except (ImportError, AttributeError):
+        return ""
+    if version == VERSION:
+        return ""
+    collection = Path(__file__).parents[2]
+    return f"The collection migprov.gpu is {VERSION} (in {collection}), the package migprov {version} (in {path}). "
 
 
 def node_program() -> Program:

@@ -17,8 +17,6 @@ from . import library
 from .program_action import ProgramAction
 from .results import explained, failure, fared, interrupted, with_diff
 
-PROTOCOL = 1
-
 
 class NodeAction(ProgramAction):
     """Subclasses name the task and their options, and say how options become params and a reply a result."""
@@ -47,7 +45,7 @@ class NodeAction(ProgramAction):
         options = self._options()
         draining = self._draining(options)
         request = {
-            "protocol": PROTOCOL,
+            "protocol": library.PROTOCOL,
             "task": self.TASK,
             "params": {**self.params(options, known), **draining},
             "check": bool(self._task.check_mode),
