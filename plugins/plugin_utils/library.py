@@ -77,7 +77,9 @@ def require() -> None:
             f"protocol {command.PROTOCOL}. {other}Nothing was contacted or changed. Next: install both in one version."
         )
     if other:
-        Display().warning(f"{other}They were not tested together, though they speak the same protocol: install one version.")
+        Display().warning(f"{other}They speak the same protocol, but were not tested together.")
+            f"{other}They speak one protocol, but were not tested together: install the same version of both."
+        )
 
 
 def _other_version() -> str:
