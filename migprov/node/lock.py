@@ -52,9 +52,7 @@ def locked(wait_s: float) -> Iterator[None]:
         os.makedirs(folder(), mode=0o700, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise NoPermission(
-            "the lock %s cannot be opened: %s" % (path, error.strerror), next="mend that folder; nothing was changed"
-        ) from None
+        raise _unusable(path, error) from None
     try:
         _take(descriptor, time.monotonic() + wait_s)
         os.ftruncate(descriptor, 0)
@@ -66,6 +64,34 @@ def locked(wait_s: float) -> Iterator[None]:
             os.ftruncate(descriptor, 0)  # nobody is to be told this name when the next holder has not written its own
     finally:
         os.close(descriptor)
+
+
+def holder() -> Optional[str]:
+    """Who holds the lock now, None when it is free; nothing is written, and nobody is made to wait.
+
+    Raises NoPermission when the lock is there and cannot be opened, as ``locked`` would.
+    """
+    path = os.path.join(folder(), "lock")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unusable(path, error) from None
+    try:
+        # shared, so that two who look do not see each other; a run that begins in this moment tries again
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _holder(descriptor) or "it has not written its name"
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _unusable(path: str, error: OSError) -> NoPermission:
+    return NoPermission(
+        "the lock %s cannot be opened: %s" % (path, error.strerror), next="mend that folder; nothing was changed"
+    )
 
 
 def _take(descriptor: int, deadline: float) -> None:

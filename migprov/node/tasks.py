@@ -15,10 +15,9 @@ from ..mig.select import chosen, wanted_gpus
 from ..mig.state import Gpu, State
 from ..mig.steps import Step
 from ..mig.wanted import WantedGpu, entries_from_json, instances_from_json, selectors
-from . import cuda, driver, journal, kernel, services
+from . import cuda, driver, journal, kernel, lock, services
 from .engine import Engine, Options, Outcome, hangs
 from .errors import ModeNotEffective, NoHistory, NotAsWanted
-from .lock import locked
 from .nvml import Nvml
 from .read import read
 from .request import Request
@@ -39,30 +38,32 @@ def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcom
         with Watchdog(limit, lambda: hung(_hangs(request.task, limit))):
             return _READ_ONLY[request.task](nvml, request)
     planner = _CHANGING[request.task]
-    with nullcontext() if request.check else locked(request.wait_s):
+    data: Dict[str, Any] = {"lock": lock.holder()} if request.check else {}
+    with nullcontext() if request.check else lock.locked(request.wait_s):
         with Watchdog(request.step_limit_s, lambda: hung(_hangs("reading the node", request.step_limit_s))):
             before = read(nvml, cards=True)
         died = journal.interrupted()
+        data.update(_interrupted(died))
         try:
             planned = _with_left_over(planner(before, request), died)
         except MigError as error:
             if not request.check:
                 _start_left_over(died)
-            return Outcome(before, before, error=error, data=_interrupted(died))
+            return Outcome(before, before, error=error, data=data)
         if planned.refused and (request.flag("stop_on_error", False) or not planned.steps):
-            return Outcome(before, before, planned.steps, error=planned.refused[0], data=_interrupted(died))
+            return Outcome(before, before, planned.steps, error=planned.refused[0], data=data)
         if request.check:
             error_ = planned.refused[0] if planned.refused else None
             after = predict(before, planned.steps)
-            return Outcome(before, after, planned.steps, planned.steps, data=_interrupted(died), error=error_)
+            return Outcome(before, after, planned.steps, planned.steps, data=data, error=error_)
         if not planned.steps:
             if died is not None and _gpus(died) <= planned.about:
                 journal.continued(died, "found in place by a later run")
-            return Outcome(before, before, data=_interrupted(died))
+            return Outcome(before, before, data=data)
         outcome = Engine(nvml, before, planned, _options(request, hung)).run()
         if died is not None and outcome.error is None and _gpus(died) <= planned.about:
             journal.continued(died, "brought to an end by a later run")
-        return outcome._replace(data={**(outcome.data or {}), **_interrupted(died)})
+        return outcome._replace(data={**(outcome.data or {}), **data})
 
 
 def _hangs(what: str, limit_s: float) -> Outcome:

@@ -99,6 +99,11 @@ interrupted:
   description: The last change of the node's journal, if the run that made it died on the way.
   returned: when there is such a change
   type: dict
+lock:
+  description: Who is making another change on the node at this moment; empty when nobody is.
+  returned: in check mode, when the node answered
+  type: str
+  sample: process 4242, since 2026-01-31 09:30:00 +0000
 error:
   description:
     - What went wrong, for a play that wants to decide by it. C(msg) says the same as text.

@@ -180,6 +180,23 @@ def test_a_second_change_is_refused_by_the_lock_with_its_holder(machine):
     assert (node.home / ".cache/migprov/lock").read_text() == ""
 
 
+def test_check_mode_tells_who_holds_the_lock_and_makes_none(machine):
+    node = machine()
+    place = node.home / ".cache/migprov/lock"
+    assert node.ok("layout", check=True, entries=[entry("3g.40gb")])["data"]["lock"] is None
+    assert not place.exists()
+    assert "lock" not in node.ok("layout", entries=[entry("3g.40gb")])["data"]
+    assert node.ok("rollback", check=True)["data"]["lock"] is None
+    with place.open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write('{"pid": 4711, "since": "now"}')
+        held.flush()
+        for task, params in (("layout", {"entries": [entry("7g.80gb")]}), ("rollback", {}), ("reset", {"gpus": "all"})):
+            assert node.ok(task, check=True, **params)["data"]["lock"] == "process 4711, since now"
+    # the name that a killed run leaves behind is nobody's
+    assert node.ok("layout", check=True, entries=[entry("3g.40gb")])["data"]["lock"] is None
+
+
 def test_a_holder_is_named_even_if_it_writes_its_name_a_moment_later(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "folder", lambda: str(tmp_path))
     with (tmp_path / "lock").open("w+") as held:
