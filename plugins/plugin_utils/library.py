@@ -78,8 +78,6 @@ def require() -> None:
         )
     if other:
         Display().warning(f"{other}They speak the same protocol, but were not tested together.")
-            f"{other}They speak one protocol, but were not tested together: install the same version of both."
-        )
 
 
 def _other_version() -> str:
