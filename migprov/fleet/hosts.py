@@ -6,95 +6,59 @@ environment and ansible.cfg count in Ansible's order, templates included.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import become_loader, connection_loader
-from ansible.template import Templar
 
 from ..connect.target import CONNECT_TIMEOUT, Target
 from ..errors import BadRequest, InventoryError
 from .ssh_args import SshOptions, UnsupportedOption
+from .variables import Host, Options
 
 Note = Callable[[str], None]
 
 _SSH = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh"})
 # Options of Ansible's ssh connection that migprov has no way to follow.
 _NOT_HONOURED = ("password", "private_key", "pkcs11_provider")
+_SSH_OPTIONS = (
+    *_NOT_HONOURED,
+    "host",
+    "host_key_checking",
+    "port",
+    "private_key_file",
+    "private_key_passphrase",
+    "remote_user",
+    "ssh_args",
+    "ssh_common_args",
+    "ssh_executable",
+    "ssh_extra_args",
+    "timeout",
+)
+_SUDO_OPTIONS = ("become_exe", "become_flags", "become_pass", "become_user", "sudo_chdir")
 _SUDO_FLAGS = frozenset({"-H", "-S", "-n", "-nH", "-Hn", "-HSn", "-k", "-E"})
 _AUTOMATIC = ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
-
-
-class Host:
-    """The variables of one host, templated when they are read."""
-
-    def __init__(self, name: str, variables: Mapping[str, Any], loader: DataLoader) -> None:
-        self.name = name
-        self._variables = variables
-        self._templar = Templar(loader=loader, variables=dict(variables))
-
-    def get(self, name: str) -> Any:
-        """The value of a variable as plain data, None when it is not set.
-
-        Raises:
-            InventoryError: its template cannot be resolved.
-        """
-        if name not in self._variables:
-            return None
-        try:
-            return _plain(self._templar.template(self._variables[name]))
-        except AnsibleError as error:
-            raise self.wrong(name, f"cannot be resolved: {_first_line(error)}", "set it for this host") from error
-
-    def wrong(self, variable: str, what: str, next: str) -> InventoryError:
-        """The error that names this host and the variable."""
-        return InventoryError(f"{self.name}: {variable} {what}; nothing was contacted.", next=next)
-
-    def options(self, kind: str, plugin: str) -> Options:
-        """The options of a plugin for this host."""
-        config = constants.config
-        wanted = [*config.get_plugin_vars(kind, plugin), "inventory_hostname"]
-        variables = {name: value for name in wanted if (value := self.get(name)) is not None}
-        try:
-            values, origins = config.get_plugin_options_and_origins(kind, plugin, variables=variables)
-        except AnsibleError as error:
-            raise InventoryError(f"{self.name}: {_first_line(error)}; nothing was contacted.") from error
-        return Options(_plain(values), origins)
-
-
-class Options:
-    """The values of a plugin's options, and which variable or setting gave each."""
-
-    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-        self._values = values
-        self._origins = origins
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values.get(name)
-
-    def text(self, name: str) -> str | None:
-        """The value as text, None when it is not set or empty."""
-        value = self._values.get(name)
-        return None if value in (None, "") else str(value)
-
-    def given(self, name: str) -> bool:
-        """Whether somebody set it, other than ansible-core itself."""
-        return self._origins.get(name) not in (None, "default", "Default")
-
-    def origin(self, name: str) -> str:
-        """What set it, such as `ansible_port`."""
-        return str(self._origins.get(name) or name).removeprefix("var: ")
 
 
 def load_plugins() -> None:
     """Make ansible-core know the options of the plugins that are read here."""
     connection_loader.get("ssh", class_only=True)
     become_loader.get("sudo", class_only=True)
+
+
+def settings() -> list[str]:
+    """What Ansible's settings say for all hosts and migprov does not follow."""
+    files = {
+        "connection_password_file": constants.CONNECTION_PASSWORD_FILE,
+        "become_password_file": constants.BECOME_PASSWORD_FILE,
+    }
+    return [
+        f"{name} is not followed: migprov logs in with keys and calls sudo without a password."
+        for name, file in files.items()
+        if file
+    ]
 
 
 def target(host: Host, note: Note) -> Target:
@@ -122,7 +86,7 @@ def target(host: Host, note: Note) -> Target:
 
 
 def _ssh(host: Host, note: Note) -> dict[str, Any]:
-    options = host.options("connection", "ssh")
+    options = host.options("connection", "ssh", _SSH_OPTIONS)
     for name in _NOT_HONOURED:
         if options.text(name) is not None:
             raise host.wrong(
@@ -134,9 +98,9 @@ def _ssh(host: Host, note: Note) -> dict[str, Any]:
         raise host.wrong(options.origin("ssh_executable"), "cannot be honoured: migprov does not call ssh", "remove it")
     arguments = _arguments(host, options)
     for ignored in arguments.notes:
-        note(f"{host.name}: {ignored} is not followed: migprov always checks host keys.")
+        note(f"{ignored} is not followed: migprov always checks host keys.")
     if options["host_key_checking"] is False and not arguments.notes:
-        note(f"{host.name}: {options.origin('host_key_checking')} is not followed: migprov always checks host keys.")
+        note(f"{options.origin('host_key_checking')} is not followed: migprov always checks host keys.")
     key_file = options.text("private_key_file")
     jump, command = arguments.proxied
     passphrase = options.text("private_key_passphrase")
@@ -198,7 +162,7 @@ def _become(host: Host) -> dict[str, Any]:
     method = str(host.get("ansible_become_method") or constants.DEFAULT_BECOME_METHOD)
     if method.removeprefix("ansible.builtin.") != "sudo":
         raise host.wrong("ansible_become_method", f"is {method!r}, and migprov becomes root with sudo", "use sudo")
-    options = host.options("become", "sudo")
+    options = host.options("become", "sudo", _SUDO_OPTIONS)
     for name in ("become_pass", "sudo_chdir"):
         if options.text(name) is not None:
             raise host.wrong(
@@ -218,12 +182,3 @@ def _become(host: Host) -> dict[str, Any]:
 def _python(host: Host) -> str | None:
     value = host.get("ansible_python_interpreter") or constants.config.get_config_value("INTERPRETER_PYTHON")
     return None if value is None or str(value) in _AUTOMATIC else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """Without ansible-core's tags and lazy containers."""
-    return json.loads(json.dumps(value, default=str))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")

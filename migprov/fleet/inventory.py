@@ -1,43 +1,221 @@
-"""The nodes of an Ansible inventory: a file, a folder, a script, or `host,host`, read by ansible-core itself."""
+"""An Ansible inventory, read once by ansible-core itself: its hosts, groups, variables, layouts, and targets.
+
+Everything that Ansible takes goes: files, folders, plugin configurations, executable scripts, `host,host`, and
+several of them together. Nothing is contacted here.
+"""
 
 from __future__ import annotations
 
 import os
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import InventoryError
+from ..errors import BadRequest, InventoryError
+from . import grouped
 
 if TYPE_CHECKING:
     from ..connect.target import Target
-    from .hosts import Note
+    from .host_layouts import HostLayout
+    from .variables import Host
+
+Note = Callable[[str], None]
+Source = str | os.PathLike[str]
+_Value = TypeVar("_Value")
 
 
-def read(inventory: str | os.PathLike[str], limit: str | None = None, *, note: Note | None = None) -> list[Target]:
-    """The hosts of an inventory that match `limit` (Ansible's patterns), in the inventory's order.
+class Inventory:
+    """The hosts of an inventory that match a limit, in the inventory's order. Made by `open_inventory`.
 
-    `note` is told, host by host, what the inventory says and migprov does not follow: host keys are checked
-    even where it says otherwise.
+    Names, groups, variables and layouts are there whatever a host's connection variables say; only `targets` needs
+    them to be ones that the direct driver can honour. Use it from one thread.
+    """
+
+    def __init__(self, sources: Sequence[str], limit: str | None, note: Note) -> None:
+        from ansible.errors import AnsibleError
+
+        self.sources = tuple(sources)
+        self._note = note
+        try:
+            self._load(limit)
+        except AnsibleError as error:
+            from .variables import VAULT_HINT, about_vault, first_line
+
+            raise InventoryError(
+                f"The inventory {self._named} cannot be used: {first_line(error)}; nothing was contacted.",
+                next=VAULT_HINT if about_vault(error) else None,
+            ) from error
+
+    def _load(self, limit: str | None) -> None:
+        from ansible.inventory.manager import InventoryManager
+        from ansible.parsing.dataloader import DataLoader
+        from ansible.vars.hostvars import HostVars
+        from ansible.vars.manager import VariableManager
+
+        from .host_layouts import LayoutFiles
+        from .vault import unlock
+
+        self._loader = DataLoader()
+        unlock(self._loader)
+        self._manager: Any = InventoryManager(loader=self._loader, sources=list(self.sources))
+        self._variables: Any = VariableManager(loader=self._loader, inventory=self._manager)
+        HostVars(self._manager, self._variables, self._loader)  # makes `hostvars` known to templates
+        self._everyone = [host.name for host in self._manager.list_hosts()]
+        self._names = self._limited(limit)
+        self._hosts: dict[str, Host] = {}
+        self._layouts = LayoutFiles(self._loader)
+
+    @property
+    def _named(self) -> str:
+        return ", ".join(self.sources)
+
+    def _limited(self, limit: str | None) -> list[str]:
+        if not self._everyone:
+            raise InventoryError(
+                f"The inventory {self._named} has no hosts.",
+                next=f"see: ansible-inventory {' '.join(f'-i {source}' for source in self.sources)} --list",
+            )
+        if limit is None:
+            return self._everyone
+        self._manager.subset(limit)
+        found = [host.name for host in self._manager.list_hosts()]
+        self._manager.subset(None)  # groups and `members` are of the whole inventory
+        if not found:
+            known = ", ".join(self._everyone[:5]) + (", ..." if len(self._everyone) > 5 else "")
+            raise InventoryError(f"No host of {self._named} matches {limit!r}.", next=f"its hosts: {known}")
+        return found
+
+    def names(self) -> list[str]:
+        """The hosts that match the limit, in the inventory's order."""
+        return list(self._names)
+
+    def groups(self, host: str) -> list[str]:
+        """All groups of a host, parents too, without `all`; those nearest to `all` come first.
+
+        Raises:
+            InventoryError: the inventory has no such host.
+        """
+        from ansible.inventory.helpers import sort_groups
+
+        return [group.name for group in sort_groups(self._known(host).get_groups()) if group.name != "all"]
+
+    def members(self, group: str) -> list[str]:
+        """The hosts of a group and of its children in the whole inventory, limit or not, in the inventory's order.
+
+        Raises:
+            InventoryError: the inventory has no such group.
+        """
+        if group not in self._manager.groups:
+            known = ", ".join(sorted(name for name in self._manager.groups if name != "all")[:10])
+            raise InventoryError(f"The inventory {self._named} has no group {group!r}.", next=f"its groups: {known}")
+        inside = {host.name for host in self._manager.groups[group].get_hosts()}
+        return [name for name in self._everyone if name in inside]
+
+    def variable(self, host: str, name: str) -> Any:
+        """The value of a host's variable as plain data, templates resolved; None when it is not set.
+
+        Raises:
+            InventoryError: the inventory has no such host, or the value cannot be resolved.
+        """
+        return self._host(host).get(name)
+
+    def layout(self, host: str) -> HostLayout | None:
+        """The layout that the inventory gives a host, None when it gives none.
+
+        Raises:
+            InventoryError, LayoutFileError: what it says cannot be used.
+        """
+        return self._layouts.of(self._host(host))
+
+    def layouts(self) -> dict[str, HostLayout]:
+        """The layout of every host.
+
+        Raises:
+            InventoryError, LayoutFileError: hosts have none, or one that cannot be used; all of them are named.
+        """
+        return self._each(self._own_layout)
+
+    def targets(self) -> list[Target]:
+        """The hosts as the direct driver reaches them. What is not followed is told to `note`.
+
+        Raises:
+            InventoryError: variables of hosts cannot be honoured; all of those hosts are named.
+        """
+        from .hosts import settings, target
+
+        notes: list[tuple[str, str]] = []
+        found = self._each(lambda name: target(self._host(name), lambda text: notes.append((name, text))))
+        for text in (*settings(), *grouped.said_alike(notes)):
+            self._note(text)
+        return list(found.values())
+
+    def _own_layout(self, host: str) -> HostLayout:
+        found = self.layout(host)
+        if found is None:
+            raise self._host(host).wrong("mig_layout", "is not set", "set it, name FILE and NAME, or use --limit")
+        return found
+
+    def _each(self, work: Callable[[str], _Value]) -> dict[str, _Value]:
+        done: dict[str, _Value] = {}
+        problems: list[tuple[str, BadRequest]] = []
+        for name in self._names:
+            try:
+                done[name] = work(name)
+            except BadRequest as error:
+                problems.append((name, error))
+        if problems:
+            raise grouped.one_error(problems)
+        return done
+
+    def _known(self, host: str) -> Any:
+        found = self._manager.hosts.get(host)
+        if found is None:
+            raise InventoryError(f"The inventory {self._named} has no host {host!r}.")
+        return found
+
+    def _host(self, name: str) -> Host:
+        from .variables import Host
+
+        if name not in self._hosts:
+            known = self._known(name)
+            self._hosts[name] = Host(name, partial(self._variables.get_vars, host=known), self._loader)
+        return self._hosts[name]
+
+
+def open_inventory(
+    sources: Source | Iterable[Source], limit: str | None = None, *, note: Note | None = None
+) -> Inventory:
+    """Read an inventory, or several as one. `limit` is a pattern of Ansible's.
+
+    `note` is told what the inventory says and migprov does not follow: host keys are checked even where it says
+    otherwise.
+
+    Raises:
+        InventoryError: it cannot be read, or no host matches. Nothing was contacted.
+    """
+    given = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    if not given:
+        raise BadRequest("no inventory was given.")
+    for source in given:
+        if "," not in os.fspath(source) and not Path(source).expanduser().exists():
+            raise InventoryError(
+                f"There is no inventory {source}.",
+                next="give a file, a folder, a script, or hosts with a comma: 'gpu1,'",
+            )
+    _prepare()
+    return Inventory([os.fspath(source) for source in given], limit, note or (lambda _text: None))
+
+
+def read(inventory: Source | Iterable[Source], limit: str | None = None, *, note: Note | None = None) -> list[Target]:
+    """The targets of an inventory: `open_inventory(...).targets()`.
 
     Raises:
         InventoryError: the inventory cannot be read, no host matches, or a variable of a host cannot be
             honoured (another connection than ssh or local, a password, a become method other than sudo, ...).
             Nothing was contacted.
     """
-    source = os.fspath(inventory)
-    if "," not in source and not Path(source).exists():
-        raise InventoryError(
-            f"There is no inventory {source}.", next="give a file, a folder, a script, or hosts with a comma: 'gpu1,'"
-        )
-    _prepare()
-    from ansible.errors import AnsibleError
-
-    try:
-        return _targets(source, limit, note or (lambda _text: None))
-    except AnsibleError as error:
-        first = str(error).strip().splitlines()[0]
-        raise InventoryError(f"The inventory {source} cannot be used: {first}") from error
+    return open_inventory(inventory, limit, note=note).targets()
 
 
 @cache
@@ -49,37 +227,3 @@ def _prepare() -> None:
 
     init_plugin_loader()
     load_plugins()
-
-
-def _targets(source: str, limit: str | None, note: Note) -> list[Target]:
-    from ansible.inventory.manager import InventoryManager
-    from ansible.vars.manager import VariableManager
-
-    from .hosts import Host, target
-
-    loader = _loader()
-    manager = InventoryManager(loader=loader, sources=[source])
-    everyone = manager.list_hosts()
-    if not everyone:
-        raise InventoryError(f"The inventory {source} has no hosts.", next=f"see: ansible-inventory -i {source} --list")
-    if limit is not None:
-        manager.subset(limit)
-    hosts = manager.list_hosts()
-    if not hosts:
-        known = ", ".join(host.name for host in everyone[:5]) + (", ..." if len(everyone) > 5 else "")
-        raise InventoryError(f"No host of {source} matches {limit!r}.", next=f"its hosts: {known}")
-    variables = VariableManager(loader=loader, inventory=manager)
-    return [target(Host(host.name, variables.get_vars(host=host), loader), note) for host in hosts]
-
-
-def _loader() -> Any:
-    from ansible import constants
-    from ansible.parsing.dataloader import DataLoader
-    from ansible.parsing.vault import get_file_vault_secret
-
-    loader = DataLoader()
-    if password := constants.DEFAULT_VAULT_PASSWORD_FILE:
-        secret = get_file_vault_secret(filename=password, vault_id="default", loader=loader)
-        secret.load()
-        loader.set_vault_secrets([("default", secret)])
-    return loader
