@@ -15,12 +15,16 @@ from ansible.plugins.loader import become_loader, connection_loader
 
 from ..connect.target import CONNECT_TIMEOUT, Target
 from ..errors import BadRequest, InventoryError
-from .ssh_args import SshOptions, UnsupportedOption
+from .ssh_args import SshOptions, UnsupportedOption, parse
 from .variables import Host, Options
 
 Note = Callable[[str], None]
 
-_SSH = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh"})
+_PARAMIKO = frozenset({"paramiko", "paramiko_ssh"})
+_SSH = _PARAMIKO | {"ssh", "smart"}
+# What Ansible's paramiko connection alone reads. All of it but the tuning has a name that both connections read.
+_PARAMIKO_ONLY = ("host", "port", "user", "pass", "password", "private_key_file", "proxy_command")
+_KEYS_ARE_CHECKED = "migprov always checks host keys."
 # Options of Ansible's ssh connection that migprov has no way to follow.
 _NOT_HONOURED = ("password", "private_key", "pkcs11_provider")
 _SSH_OPTIONS = (
@@ -30,6 +34,7 @@ _SSH_OPTIONS = (
     "port",
     "private_key_file",
     "private_key_passphrase",
+    "reconnection_retries",
     "remote_user",
     "ssh_args",
     "ssh_common_args",
@@ -73,6 +78,8 @@ def target(host: Host, note: Note) -> Target:
     try:
         if connection == "local":
             return Target("localhost", name=host.name, connection="local", python=python, **become)
+        if connection in _PARAMIKO:
+            _paramiko(host, note)
         if connection not in _SSH:
             raise host.wrong(
                 "ansible_connection", f"is {connection!r}, and migprov speaks ssh", "limit the run to other hosts"
@@ -96,11 +103,10 @@ def _ssh(host: Host, note: Note) -> dict[str, Any]:
             )
     if options.given("ssh_executable"):
         raise host.wrong(options.origin("ssh_executable"), "cannot be honoured: migprov does not call ssh", "remove it")
-    arguments = _arguments(host, options)
-    for ignored in arguments.notes:
-        note(f"{ignored} is not followed: migprov always checks host keys.")
-    if options["host_key_checking"] is False and not arguments.notes:
-        note(f"{options.origin('host_key_checking')} is not followed: migprov always checks host keys.")
+    arguments = _arguments(host, options, note)
+    _shell(host, note)
+    if options.given("reconnection_retries"):
+        note(f"{options.origin('reconnection_retries')} is not followed: a node that is not there is told at once.")
     key_file = options.text("private_key_file")
     jump, command = arguments.proxied
     passphrase = options.text("private_key_passphrase")
@@ -119,19 +125,40 @@ def _ssh(host: Host, note: Note) -> dict[str, Any]:
     }
 
 
-def _arguments(host: Host, options: Options) -> SshOptions:
-    found = SshOptions()
-    for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
-        try:
-            found.add(options.text(name) or "")
-            _ = found.known_hosts
-        except UnsupportedOption as error:
-            raise host.wrong(
-                options.origin(name),
-                f"has an option that cannot be honoured: {error}",
-                "put it into ~/.ssh/config if it belongs there, or limit the run to other hosts",
-            ) from error
+def _arguments(host: Host, options: Options, note: Note) -> SshOptions:
+    names = ("ssh_args", "ssh_common_args", "ssh_extra_args")
+    try:
+        found = parse(*(options.text(name) or "" for name in names))
+    except UnsupportedOption as error:
+        raise host.wrong(
+            options.origin(names[error.part]),
+            f"has an option that cannot be honoured: {error}",
+            "put it into ~/.ssh/config if it belongs there, or limit the run to other hosts",
+        ) from error
+    for ignored in found.notes:
+        note(f"{ignored} is not followed: {_KEYS_ARE_CHECKED}")
+    for ignored in found.environment:
+        note(f"{ignored} is not followed: the node program has the environment that the node itself gives it.")
+    if options["host_key_checking"] is False and not found.notes:
+        note(f"{options.origin('host_key_checking')} is not followed: {_KEYS_ARE_CHECKED}")
     return found
+
+
+def _shell(host: Host, note: Note) -> None:
+    """The shell on the node: the login shell reads one line that every shell of Unix understands."""
+    kind = str(host.get("ansible_shell_type") or "sh").removeprefix("ansible.builtin.")
+    if kind in ("powershell", "cmd"):
+        raise host.wrong("ansible_shell_type", f"is {kind!r}, and migprov needs a shell of Unix", "leave the host out")
+    if host.get("ansible_shell_executable") not in (None, "", "/bin/sh"):
+        note("ansible_shell_executable is not followed: the user's login shell starts the node program.")
+
+
+def _paramiko(host: Host, note: Note) -> None:
+    for name in (f"ansible_paramiko_{name}" for name in _PARAMIKO_ONLY):
+        if host.get(name) is not None:
+            raise host.wrong(name, "cannot be honoured", "use the variable of the ssh connection (ansible_user, ...)")
+    if host.get("ansible_paramiko_host_key_checking") in (False, "False", "false", "no"):
+        note(f"ansible_paramiko_host_key_checking is not followed: {_KEYS_ARE_CHECKED}")
 
 
 def _number(host: Host, options: Options, arguments: SshOptions) -> int | None:

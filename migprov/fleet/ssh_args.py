@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 NO = frozenset({"no", "off", "false", "accept-new"})
 
@@ -44,10 +45,8 @@ _PASSED_OVER = frozenset(
         "permitlocalcommand",
         "pubkeyauthentication",
         "requesttty",
-        "sendenv",
         "serveralivecountmax",
         "serveraliveinterval",
-        "setenv",
         "streamlocalbindunlink",
         "tcpkeepalive",
         "updatehostkeys",
@@ -55,22 +54,29 @@ _PASSED_OVER = frozenset(
         "visualhostkey",
     )
 )
+_ENVIRONMENT = {"sendenv": "SendEnv", "setenv": "SetEnv"}
 _FLAGS = frozenset("46ACKTXYakqtvx")
 _VALUED = {"F": "-F", "J": "proxyjump", "i": "identityfile", "l": "user", "p": "port"}
 _FIRST_WINS = frozenset({"port", "user", "proxyjump", "proxycommand", "connecttimeout", "userknownhostsfile", "-F"})
 
 
 class UnsupportedOption(ValueError):
-    """An option that migprov cannot honour; the text names it."""
+    """An option that migprov cannot honour; the text names it. `part` counts the texts that `parse` was given."""
+
+    part = 0
 
 
 @dataclass
 class SshOptions:
-    """The options that matter; None and empty where nothing was said. `notes` names what is not followed."""
+    """The options that matter; None and empty where nothing was said.
+
+    What is not followed, and named instead: `notes` about host keys, `environment` what sets the environment.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
     identity_files: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    environment: list[str] = field(default_factory=list)
 
     @property
     def known_hosts(self) -> str | None:
@@ -119,6 +125,8 @@ class SshOptions:
         elif name == "stricthostkeychecking":
             if value.lower() in NO:
                 self.notes.append(f"StrictHostKeyChecking={value}")
+        elif name in _ENVIRONMENT:
+            self.environment.append(_ENVIRONMENT[name])
         elif name == "globalknownhostsfile":
             if value not in ("/dev/null", "none"):
                 raise UnsupportedOption(f"GlobalKnownHostsFile={value}")
@@ -127,6 +135,24 @@ class SshOptions:
                 raise UnsupportedOption(f"PreferredAuthentications={value} (migprov logs in with keys)")
         elif name not in _PASSED_OVER:
             raise UnsupportedOption(name if name.startswith("-") else f"{name}={value}")
+
+
+@lru_cache(maxsize=1024)
+def parse(*texts: str) -> SshOptions:
+    """The options in several texts, of which the first to say something wins. Hosts of a fleet share the answer.
+
+    Raises:
+        UnsupportedOption: migprov cannot honour one.
+    """
+    found = SshOptions()
+    for number, text in enumerate(texts):
+        try:
+            found.add(text)
+            _ = found.known_hosts
+        except UnsupportedOption as error:
+            error.part = number
+            raise
+    return found
 
 
 def _options(word: str, rest: Iterator[str]) -> Iterator[tuple[str, str]]:
