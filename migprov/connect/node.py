@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
@@ -59,6 +59,8 @@ class Node:
 
     way = "library"
     """The way in, for the node's journal."""
+    bound: Callable[[str, bool, float, float], float] | None = None
+    """Who else limits a call: given the task, whether it changes, its limit and the wait in it, says its seconds."""
 
     def __init__(self, target: Target, connection: Connection) -> None:
         self.target = target
@@ -205,11 +207,15 @@ class Node:
     def task(self, task: str, params: Mapping[str, Any], *, check: bool = False) -> Result:
         """Any task by its name on the wire (docs/architecture.md)."""
         request = {"protocol": PROTOCOL, "task": task, "params": dict(params), "check": check}
-        target = self.target
+        waiting = 0.0
         if task not in _READING:
             request["who"] = who(self.way)
             # The target's limit is for what the program does itself: a wait that was asked for must not be cut short.
-            target = replace(target, timeout=target.timeout + waiting_s(params.get("drain")))
+            waiting = 0.0 if check else waiting_s(params.get("drain"))
+        limit = self.target.timeout + waiting
+        if self.bound is not None:
+            limit = self.bound(task, task not in _READING and not check, limit, waiting)
+        target = replace(self.target, timeout=limit)
         result = Result.from_reply(self.name, call(self._connection, target, request))
         if result.error is not None:
             raise NodeFailed(result)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .events import Event, Finished, Started
-from .run import FORKS, run
+from .run import FORKS, run, run_iter
 
-__all__ = ["FORKS", "Event", "Finished", "Started", "run"]
+__all__ = ["FORKS", "Event", "Finished", "Started", "run", "run_iter"]
