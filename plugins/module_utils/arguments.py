@@ -71,3 +71,18 @@ MIG_BOOT_INFO: Dict[str, Any] = {
     "required_if": [("current", False, ("file", "config"), True)],
     "required_together": [("file", "name")],
 }
+
+_SLURM: Dict[str, Any] = {"node": {"type": "str", "required": True}, "conf": {"type": "str"}}
+
+SLURM_NODE_INFO: Dict[str, Any] = {"argument_spec": dict(_SLURM)}
+SLURM_NODE: Dict[str, Any] = {
+    "argument_spec": {
+        **_SLURM,
+        "state": {"type": "str", "choices": ["drained", "resumed"], "required": True},
+        "change": {"type": "str"},
+        "jobs": {"type": "str", "choices": ["wait", "requeue"], "default": "wait"},
+        "timeout": {"type": "float", "default": 3600.0},
+        "settle": {"type": "float", "default": 60.0},
+    },
+    "required_if": [("state", "drained", ("change",))],
+}
