@@ -187,9 +187,15 @@ def _plan_entries(state: State, request: Request, entries: Any) -> Planned:
 def _plan_rollback(state: State, request: Request) -> Planned:
     # what a boot restored is no change that anybody made: going back before it would leave the cards empty
     known = [change for change in journal.changes() if change.before and change.changed and change.task != _BOOT]
+    while known and _unfinished_rollback(known[-1]):
+        known.pop()  # it was on its way back before the change that precedes it, and is taken up again
     if not known:
         raise NoHistory("the journal of this node holds no change to go back before", next="nothing was changed")
     return _plan_entries(state, request, known[-1].before)
+
+
+def _unfinished_rollback(change: journal.Change) -> bool:
+    return change.task == "rollback" and change.result in ("failed", "interrupted") and not change.continued
 
 
 def _drain(request: Request) -> Drain:

@@ -15,6 +15,7 @@ description:
     before it, out of the journal that the node keeps.
   - A rollback is a change too, so a second one goes forward again. That also makes it the one module here whose
     second run changes something.
+  - A rollback that failed or was interrupted on its way is taken up again, not turned round.
   - Fails with the code V(no_history) where the journal knows no change.
 author:
   - migprov contributors (@migprov)

@@ -122,11 +122,11 @@ def test_a_node_that_refuses_stops_the_roll(three: Fleet, before: Callable[[Flee
     run = roll(before(three), "--skip-tags", "preflight", "-e", "mig_layout_steps=1")
     assert run.rc == 2
     assert run.hosts(APPLY) == ["gpu1"]
-    message = run.of("Stop the roll").result["msg"]
-    assert message.startswith("gpu2 is not as the layout says")
+    message = run.of("Stop the roll", "gpu2").result["msg"]
+    assert message.startswith("gpu2 is not as it is to be: ")
     assert str(holder.pid) in message
     assert writes(three)[1:] == [0, 0]
-    assert run.of("Stop the roll").status == "failed"
+    assert run.hosts("Stop the roll", "failed") == ["gpu2"]
 
 
 def test_the_lab_inventory_rolls_its_own_layout(three: Fleet, before: Callable[[Fleet], Ansible]) -> None:

@@ -24,10 +24,10 @@ def lines(node: Machine) -> list[dict]:
     return [json.loads(line) for line in path(node).read_text().splitlines()]
 
 
-def die(node: Machine, call: str, skip: int = 0, *, late: bool = False, **params) -> None:
+def die(node: Machine, call: str, skip: int = 0, *, late: bool = False, task: str = "layout", **params) -> None:
     """A changing run that is killed at a write."""
     node.sim.fault(0, call, skip=skip, times=1, kill=True, late=late)
-    request = json.dumps({"protocol": 1, "task": "layout", "params": params, "who": "asr@bastion"}).encode()
+    request = json.dumps({"protocol": 1, "task": task, "params": params, "who": "asr@bastion"}).encode()
     command = [sys.executable, "-S", "-E", str(node.pyz)]
     done = subprocess.run(command, input=request, capture_output=True, env=node.env(), check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")

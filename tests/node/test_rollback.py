@@ -82,6 +82,22 @@ def test_twice_is_forward_again(machine):
     assert places(node) == second
 
 
+def test_a_rollback_that_did_not_end_well_is_taken_up_again_and_not_turned_round(machine):
+    node = machine("2xH100-80GB-SXM")
+    node.layout("7g.80gb", gpus=[0, 1])
+    before = places(node, 0), places(node, 1)
+    node.layout("3g.40gb", "3g.40gb", gpus=[0, 1])
+    node.sim.fault(0, "nvmlComputeInstanceDestroy", "UNKNOWN")
+    assert node.call("rollback")["error"]["code"] == "nvml"
+    assert places(node, 0) != before[0]
+    assert places(node, 1) == before[1]
+    node.sim.clear_faults()
+    die(node, CREATE, task="rollback")
+    assert places(node, 0)[2] == []
+    node.ok("rollback")
+    assert (places(node, 0), places(node, 1)) == before
+
+
 def test_after_a_run_that_died(machine):
     for late in (False, True):
         node = machine("1xA100-80GB")
