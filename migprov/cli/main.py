@@ -17,6 +17,8 @@ from . import exits, output
 _COMMANDS = {
     "info": ("info", "what the GPUs are, how they are cut, who holds them"),
     "apply": ("apply", "bring the GPUs to a layout, touching only what must change"),
+    "rollout": ("rollout", "move a fleet to a layout, one batch after another"),
+    "status": ("status", "the rolls of this machine: how far they are, and what to do next"),
     "rollback": ("rollback", "back to the layout before the last change"),
     "history": ("history", "the changes of a node: when, who, from, to, result"),
     "verify": ("verify", "check that every GPU is exactly as a layout says"),

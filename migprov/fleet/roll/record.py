@@ -1,0 +1,170 @@
+"""The control side's journal of a roll: what was asked, what was found, what was done, synced line by line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from . import folder as places
+
+JOURNAL = "journal.jsonl"
+_LAST = ("paused", "stopped", "ended")
+
+
+@dataclass
+class Story:
+    """What the journal of a roll says, read from the beginning."""
+
+    id: str
+    folder: Path
+    begun: dict[str, Any] = field(default_factory=dict)
+    looked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The last `node` line of each node."""
+    in_hand: tuple[str, ...] = ()
+    """Nodes of a batch that have no result yet."""
+    batches_done: int = 0
+    playbook: tuple[int, int] | None = None
+    """Process and its start (clock ticks) of the last ansible-playbook that was begun."""
+    last: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All nodes that the roll is about."""
+        return tuple(self.begun.get("hosts") or ())
+
+    @property
+    def state(self) -> str:
+        """`running`, `paused`, `stopped`, `ended` or `killed`."""
+        if places.is_held(self.folder):
+            return "running"
+        event = str(self.last.get("event", ""))
+        return event if event in _LAST else "killed"
+
+    @property
+    def playbook_runs(self) -> bool:
+        """Whether the last ansible-playbook of this roll is still at work, with its controller or without."""
+        return self.playbook is not None and places.start_ticks(self.playbook[0]) == self.playbook[1]
+
+    @property
+    def done(self) -> list[str]:
+        """Nodes that are as wanted: changed by this roll, or so from the start."""
+        unchanged = {name for name, one in self.looked.items() if not one.get("changes") and not one.get("error")}
+        good = {name for name, one in self.nodes.items() if one["result"] in ("done", "unchanged")}
+        bad = {name for name, one in self.nodes.items() if one["result"] not in ("done", "unchanged")}
+        return [name for name in self.hosts if name in (unchanged | good) - bad - set(self.in_hand)]
+
+    @property
+    def failed(self) -> list[str]:
+        """Nodes whose turn did not end well."""
+        return [name for name, one in self.nodes.items() if one["result"] in ("failed", "unreachable")]
+
+    @property
+    def left(self) -> list[str]:
+        """Nodes that are neither done nor in hand."""
+        settled = {*self.done, *self.in_hand}
+        return [name for name in self.hosts if name not in settled]
+
+    def take(self, line: Mapping[str, Any]) -> None:
+        """Read one more line."""
+        event = line.get("event")
+        self.last = dict(line)
+        if event == "begun":
+            self.begun = dict(line)
+        elif event == "looked":
+            self.looked.update(line.get("nodes") or {})
+        elif event == "batch":
+            self.in_hand = tuple(line.get("hosts") or ())
+        elif event == "playbook":
+            self.playbook = (int(line["pid"]), int(line["start_ticks"]))
+        elif event == "node":
+            self.nodes[line["host"]] = dict(line)
+            self.in_hand = tuple(name for name in self.in_hand if name != line["host"])
+        elif event == "batch_done":
+            self.batches_done += 1
+
+
+def read(roll: Path) -> Story:
+    """The story of the roll in that folder. A line that was cut off by a power cut ends it."""
+    story = Story(roll.name, roll)
+    with contextlib.suppress(OSError), open(roll / JOURNAL, encoding="utf-8", errors="replace") as journal:
+        for text in journal:
+            try:
+                story.take(json.loads(text))
+            except (ValueError, KeyError, TypeError):
+                break
+    return story
+
+
+def stories(folder: Path | None = None) -> list[Story]:
+    """All rolls of this user, oldest first; those that never got as far as their first line are left out."""
+    base = folder or places.rolls_folder()
+    found = [read(base / name) for name in places.ids(base)]
+    return [story for story in found if story.begun]
+
+
+class Record:
+    """The journal of a roll that this process runs. It is held from here until `close` or death."""
+
+    def __init__(self, roll: Path, descriptor: int) -> None:
+        self.folder = roll
+        self.id = roll.name
+        self._held = descriptor
+        self._journal = places.open_private(roll / JOURNAL, os.O_WRONLY | os.O_APPEND)
+        _whole_lines(roll / JOURNAL, self._journal)
+
+    @property
+    def private(self) -> Path:
+        """The folder for what ansible-runner needs while it runs."""
+        return self.folder / "runner"
+
+    def write(self, event: str, **fields: Any) -> dict[str, Any]:
+        """Append a line and wait until it is on the disk.
+
+        Raises:
+            CannotRecord: it cannot be written.
+        """
+        line = {"event": event, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **fields}
+        try:
+            data = (json.dumps(line) + "\n").encode()
+            while data:
+                data = data[os.write(self._journal, data) :]
+            os.fsync(self._journal)
+        except OSError as error:
+            raise places.CannotRecord(
+                f"The record {self.folder / JOURNAL} cannot be written: {error.strerror}."
+            ) from error
+        return line
+
+    def keep(self, name: str, content: bytes) -> Path:
+        """Keep a copy of a file in the roll's folder."""
+        path = self.folder / name
+        descriptor = places.open_private(path, os.O_WRONLY | os.O_TRUNC)
+        try:
+            os.write(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return path
+
+    def close(self) -> None:
+        """Let go of the roll. What is left of a run of Ansible is removed, unless it still works."""
+        if not read(self.folder).playbook_runs:
+            shutil.rmtree(self.private, ignore_errors=True)
+        os.close(self._journal)
+        os.close(self._held)
+
+
+def _whole_lines(path: Path, journal: int) -> None:
+    """Close a line that a power cut left open, so that the next one stands alone."""
+    with open(path, "rb") as before:
+        content = before.read()
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
