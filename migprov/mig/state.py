@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 from .profiles import Card
 
 
 class ComputeInstance(NamedTuple):
-    """``start`` and ``size`` are compute slices inside the GPU instance; ``uuid`` is the MIG device's."""
+    """``start`` and ``size`` are compute slices inside the GPU instance; ``uuid`` is the MIG device's.
+
+    ``cap_minor`` is the minor number of its device file in ``/dev/nvidia-caps``; None where that was not read.
+    """
 
     ci_id: Optional[int]
     profile: str
@@ -16,6 +19,7 @@ class ComputeInstance(NamedTuple):
     size: int
     profile_id: Optional[int] = None
     uuid: Optional[str] = None
+    cap_minor: Optional[int] = None
 
 
 class GpuInstance(NamedTuple):
@@ -27,6 +31,7 @@ class GpuInstance(NamedTuple):
     start: int
     size: int
     compute_instances: Tuple[ComputeInstance, ...] = ()
+    cap_minor: Optional[int] = None
 
 
 class Process(NamedTuple):
@@ -94,26 +99,40 @@ class Gpu(NamedTuple):
 
 
 class State(NamedTuple):
-    """A node's GPUs. ``cards`` holds the profiles by GPU index, where they were asked for."""
+    """A node's GPUs. ``cards`` holds the profiles by GPU index, where they were asked for.
+
+    ``cap_minors``: ``cap_minor`` of the instances was read, and is part of the wire form.
+    """
 
     driver_version: str
     gpus: Tuple[Gpu, ...]
     cards: Optional[Dict[int, Card]] = None
+    cap_minors: bool = False
 
     def gpu(self, index: int) -> Gpu:
         return next(gpu for gpu in self.gpus if gpu.index == index)
 
     def to_json(self) -> Dict[str, Any]:
         """The wire form (docs/architecture.md)."""
-        return {"driver_version": self.driver_version, "gpus": [_gpu_json(gpu) for gpu in self.gpus]}
+        return {"driver_version": self.driver_version, "gpus": [_gpu_json(gpu, self.cap_minors) for gpu in self.gpus]}
 
 
-def _gpu_json(gpu: Gpu) -> Dict[str, Any]:
+def _gpu_json(gpu: Gpu, cap_minors: bool) -> Dict[str, Any]:
     data = dict(gpu._asdict())
     data["instances"] = [
-        dict(gi._asdict(), compute_instances=[dict(ci._asdict()) for ci in gi.compute_instances])
+        dict(
+            _instance_json(gi, cap_minors),
+            compute_instances=[_instance_json(ci, cap_minors) for ci in gi.compute_instances],
+        )
         for gi in gpu.instances
     ]
     data["processes"] = [dict(process._asdict()) for process in gpu.processes]
     data["error"] = None if gpu.error is None else dict(gpu.error._asdict())
+    return data
+
+
+def _instance_json(instance: Union[GpuInstance, ComputeInstance], cap_minors: bool) -> Dict[str, Any]:
+    data = dict(instance._asdict())
+    if not cap_minors:
+        del data["cap_minor"]
     return data

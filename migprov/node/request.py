@@ -14,7 +14,7 @@ _LONGEST_LIST = 1024
 _LONGEST_NUMBER = 20
 _DRAIN = ("drain", "stop_on_error")
 _PARAMS = {
-    "info": ("processes", "profiles"),
+    "info": ("processes", "profiles", "caps"),
     "driver": ("minimum",),
     "history": (),
     "mig_mode": ("enabled", "gpus", *_DRAIN),

@@ -15,7 +15,7 @@ from ..mig.select import chosen, wanted_gpus
 from ..mig.state import Gpu, State
 from ..mig.steps import Step
 from ..mig.wanted import WantedGpu, entries_from_json, instances_from_json, selectors
-from . import cuda, driver, journal, kernel, lock, services
+from . import caps, cuda, driver, journal, kernel, lock, services
 from .engine import Engine, Options, Outcome, hangs
 from .errors import ModeNotEffective, NoHistory, NotAsWanted
 from .nvml import Nvml
@@ -114,7 +114,10 @@ def _interrupted(died: Optional[journal.Change]) -> Dict[str, Any]:
 
 def _info(nvml: Nvml, request: Request) -> Outcome:
     profiles = request.flag("profiles", False)
+    with_caps = request.flag("caps", False)
     state = read(nvml, processes=request.flag("processes", True), cards=profiles)
+    if with_caps:
+        state = caps.with_minors(state)
     data: Dict[str, Any] = _interrupted(journal.interrupted())
     if profiles:
         data["profiles"] = {str(i): _card_json(card) for i, card in (state.cards or {}).items()}

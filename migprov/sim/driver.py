@@ -1,7 +1,7 @@
 """A simulated node's NVIDIA driver: making one, looking at it, and playing tricks on it.
 
-A node is a folder: `lib/libnvidia-ml.so.1`, `bin/nvidia-smi`, `bin/systemctl`, `dev/nvidia*`, `cgroup` and `state`.
-Whoever runs a program with `SimNode.env()` sees its GPUs; who owns the folder is root of it.
+A node is a folder: `lib/libnvidia-ml.so.1`, `bin/nvidia-smi`, `bin/systemctl`, `dev/nvidia*`, `proc`, `cgroup` and
+`state`. Whoever runs a program with `SimNode.env()` sees its GPUs; who owns the folder is root of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import build, faults, holders, install, layout, products, records, services, state
+from . import build, caps, faults, holders, install, layout, products, records, services, state
 from .errors import SimError
 from .holders import Holder
 from .services import Service
@@ -78,6 +78,7 @@ class SimNode:
         records.create(node._state)
         state.write_new(node._state, fresh)
         services.folders(folder)
+        caps.write_mig_minors(folder / "proc", len(found))
         install.program(Path(__file__).with_name("systemctl.py"), folder / "bin" / "systemctl")
         node.set_driver(driver)
         if owner is not None:
@@ -99,7 +100,8 @@ class SimNode:
         """The environment of a process on this node: what to add to `base` (None: this process's).
 
         `LD_LIBRARY_PATH` and `PATH` begin with the node's; `MIGPROV_DEV` is its stand-in for /dev, `MIGPROV_CGROUP`
-        for what /proc/PID/cgroup says of its processes, `MIGPROV_SYS` for /sys.
+        for what /proc/PID/cgroup says of its processes, `MIGPROV_SYS` for /sys, `MIGPROV_PROC` for what of /proc is
+        the driver's.
         """
         outer = os.environ if base is None else base
         return {
@@ -108,6 +110,7 @@ class SimNode:
             "MIGPROV_DEV": str((self.directory / "dev").resolve()),
             "MIGPROV_CGROUP": str((self.directory / "cgroup").resolve()),
             "MIGPROV_SYS": str((self.directory / "sys").resolve()),
+            "MIGPROV_PROC": str((self.directory / "proc").resolve()),
         }
 
     def set_driver(self, condition: str) -> None:

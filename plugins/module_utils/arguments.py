@@ -39,6 +39,7 @@ MIG_INFO: Dict[str, Any] = {
     "argument_spec": {
         "processes": {"type": "bool", "default": True},
         "profiles": {"type": "bool", "default": False},
+        "caps": {"type": "bool", "default": False},
     }
 }
 GPU_DRIVER: Dict[str, Any] = {"argument_spec": {"minimum": {"type": "str"}}}

@@ -30,6 +30,12 @@ options:
       - Whether to read which MIG profiles each GPU has, and where they can be placed.
     type: bool
     default: false
+  caps:
+    description:
+      - Whether to read which device files in C(/dev/nvidia-caps) give access to the instances. Each GPU instance and
+        each compute instance then has C(cap_minor), their minor number, which is null where the driver does not tell.
+    type: bool
+    default: false
 seealso:
   - module: migprov.gpu.mig_layout
   - module: migprov.gpu.mig_verify
