@@ -39,7 +39,8 @@ class DrainOptions:
 def drain(api: Api, name: str, change: str, options: DrainOptions | None = None, *, check: bool = False) -> Outcome:
     """Cordon the node for this change, evict its pods, pause NVIDIA's companions there.
 
-    The last are left alone where NVIDIA's MIG manager runs, which pauses them itself. A failure gives the node back as it was, if this call cordoned it, and says so. `check`: write nothing.
+    The last are left alone where NVIDIA's MIG manager runs, which pauses them itself. A failure gives the node back as
+    it was, if this call cordoned it, and says so. `check`: write nothing.
     Raises ClusterError: NeedsLeave, BudgetForbids, PodsStay, ApiFailed, NodeUnknown.
     """
     return _Drain(api, name, change, options or DrainOptions()).run(check=check)
