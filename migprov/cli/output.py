@@ -56,6 +56,11 @@ def silence() -> None:
 
 def show(parts: Iterable[RenderableType]) -> None:
     """Print for people: colours and the terminal's width on a terminal (and no NO_COLOR), else plain text."""
+    write(rendered(parts))
+
+
+def rendered(parts: Iterable[RenderableType]) -> str:
+    """What `show` prints."""
     from rich.console import Console
     from rich.text import Text
 
@@ -65,4 +70,4 @@ def show(parts: Iterable[RenderableType]) -> None:
         for part in parts:
             # Sentences are left to the terminal to wrap, so that what is copied from it is whole.
             console.print(part, soft_wrap=isinstance(part, str | Text))
-    write(captured.get())
+    return str(captured.get())

@@ -23,38 +23,53 @@ _DIFF_STYLES = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "
 def info(results: Sequence[Result]) -> Iterator[RenderableType]:
     """A table of the GPUs of every node."""
     for result in results:
-        if result.after is not None or result.before is not None:
-            yield _node_table(result.host, result.after or result.before or {})
-        if result.failed:
-            yield from error(result)
-        yield from _interrupted(result)
+        yield from node_info(result)
     yield from summary(results, {"answered": sum(not result.failed for result in results)})
+
+
+def node_info(result: Result) -> Iterator[RenderableType]:
+    """A table of the GPUs of one node."""
+    if result.after is not None or result.before is not None:
+        yield _node_table(result.host, result.after or result.before or {})
+    if result.failed:
+        yield from error(result)
+    yield from interruption(result)
 
 
 def changes(results: Sequence[Result], *, diff: bool) -> Iterator[RenderableType]:
     """What was done on every node, or would be, step by step."""
     for result in results:
-        yield _headline(result)
-        planned = result.steps if not result.failed else ()
-        for step in planned:
-            yield Text(f"  {describe_step(step)}")
-        if result.failed:
-            yield from error(result, headline=False)
-        yield from _interrupted(result)
-        if diff and result.diff:
-            yield from _diff(result.diff)
+        yield from node_changes(result, diff=diff)
     yield from summary(results, {"changed": sum(r.changed and not r.failed for r in results)})
+
+
+def node_changes(result: Result, *, diff: bool) -> Iterator[RenderableType]:
+    """What was done on one node, or would be."""
+    yield _headline(result)
+    planned = result.steps if not result.failed else ()
+    for step in planned:
+        yield Text(f"  {describe_step(step)}")
+    if result.failed:
+        yield from error(result, headline=False)
+    yield from interruption(result)
+    if diff and result.diff:
+        yield from _diff(result.diff)
 
 
 def verdicts(results: Sequence[Result]) -> Iterator[RenderableType]:
     """Whether every node is as wanted, and where not."""
     for result in results:
-        if result.failed:
-            yield from error(result)
-        else:
-            yield Text.assemble((f"{result.host}: ", "bold"), ("as wanted", "green"), *_cuda(result))
-        yield from _interrupted(result)
+        yield from node_verdict(result)
     yield from summary(results, {"as wanted": sum(not result.failed for result in results)})
+
+
+def node_verdict(result: Result) -> Iterator[RenderableType]:
+    """Whether one node is as wanted, and where not."""
+    if result.failed:
+        yield from error(result)
+    else:
+        yield Text.assemble((f"{result.host}: ", "bold"), ("as wanted", "green"), *_cuda(result))
+    yield from interruption(result)
 
 
 def _cuda(result: Result) -> Iterator[str]:
@@ -109,7 +124,8 @@ def error(result: Result, headline: bool = True) -> Iterator[Text]:
         yield Text(f"  Next: {told['next']}", style="cyan")
 
 
-def _interrupted(result: Result) -> Iterator[Text]:
+def interruption(result: Result) -> Iterator[Text]:
+    """That the last change of the node was interrupted, if it was."""
     said = interrupted(result)
     if said:
         yield Text(f"  Note: {said}", style="yellow")
@@ -128,13 +144,18 @@ def _diff(text: str) -> Iterator[Text]:
 
 def summary(results: Sequence[Result], counts: Mapping[str, int]) -> Iterator[Text]:
     """The last line, where there are several nodes; `counts` are those that went well."""
-    if len(results) < 2:
-        return
     unreachable = sum(result.unreachable for result in results)
     failed = sum(result.failed for result in results) - unreachable
+    yield from last_line(len(results), failed, unreachable, counts)
+
+
+def last_line(nodes: int, failed: int, unreachable: int, counts: Mapping[str, int]) -> Iterator[Text]:
+    """The same, counted already; an unreachable node is not among the failed ones here."""
+    if nodes < 2:
+        return
     parts = [f"{number} {what}" for what, number in counts.items()]
     parts += [f"{failed} failed", f"{unreachable} unreachable"]
-    yield Text(f"{len(results)} nodes: {', '.join(parts)}", style="red" if failed or unreachable else "bold")
+    yield Text(f"{nodes} nodes: {', '.join(parts)}", style="red" if failed or unreachable else "bold")
 
 
 def _node_table(host: str, state: Mapping[str, Any]) -> Table:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from ..connect.target import Target
+    from ..fleet.inventory import Inventory
+    from ..layouts import Layout
 
 FORKS = 32
 """How many nodes are worked on at once, unless said otherwise."""
@@ -17,15 +20,27 @@ FORKS = 32
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Where:
-    """The answer to `-i INVENTORY [--limit PATTERN] [--forks N]` or `--local`; `call_timeout` in seconds or None."""
+    """The answer to `-i INVENTORY... [--limit PATTERN] [--forks N]` or `--local`; times are in seconds or None."""
 
-    inventory: str | None
+    inventories: tuple[str, ...]
     limit: str | None
     forks: int
     local: bool
     call_timeout: float | None
+    node_timeout: float | None
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The inventory, read once.
+
+        Raises:
+            InventoryError: it cannot be used, or no host matches.
+        """
+        from ..fleet.inventory import open_inventory
+
+        return open_inventory(self.inventories, self.limit, note=lambda text: click.echo(f"Note: {text}", err=True))
 
     def targets(self) -> list[Target]:
         """The nodes. Contacts none.
@@ -33,17 +48,34 @@ class Where:
         Raises:
             InventoryError: the inventory cannot be used, or no host matches.
         """
-        if self.inventory is None:
+        if self.local:
             from ..connect.target import Target
 
             found = [Target("localhost", connection="local")]
         else:
-            from ..fleet.inventory import read
-
-            found = read(self.inventory, self.limit, note=lambda text: click.echo(f"Note: {text}", err=True))
+            found = self.inventory.targets()
         if self.call_timeout is None:
             return found
         return [replace(target, timeout=self.call_timeout) for target in found]
+
+    def layouts(self, file: str | None, name: str | None) -> Callable[[str], Layout]:
+        """Which layout a node is to have: NAME of FILE, or without them what the inventory gives each host.
+
+        Raises:
+            LayoutFileError, InventoryError: a layout cannot be used, or a host has none. Nothing was contacted.
+            click.UsageError: there is no inventory that could say, or FILE came without NAME.
+        """
+        if file is None:
+            if self.local:
+                raise click.UsageError("Say which layout: FILE and NAME. Without them an inventory must say it (-i).")
+            own = self.inventory.layouts()
+            return lambda host: own[host].layout
+        if name is None:
+            raise click.UsageError("FILE and NAME go together: which layout of the file?")
+        from ..layouts import load
+
+        layout = load(file).layout(name)
+        return lambda _host: layout
 
 
 def where_options(command: _Command) -> _Command:
@@ -53,8 +85,9 @@ def where_options(command: _Command) -> _Command:
             click.option(
                 "-i",
                 "--inventory",
+                multiple=True,
                 metavar="INVENTORY",
-                help="Ansible inventory: file, folder, script, or 'host,host'.",
+                help="Ansible inventory: file, folder, script, or 'host,host'. Several of them count as one.",
             ),
             click.option("--limit", metavar="PATTERN", help="Only these hosts of the inventory."),
             click.option("--forks", type=click.IntRange(min=1), help=f"How many nodes at once.  [default: {FORKS}]"),
@@ -65,22 +98,40 @@ def where_options(command: _Command) -> _Command:
                 metavar="S",
                 help="Give up on a node that has not answered after S seconds, draining not counted; it is not ended.",
             ),
+            click.option(
+                "--node-timeout",
+                type=click.FloatRange(min=0, min_open=True),
+                metavar="S",
+                help="The same for connecting and the call together: after S seconds the next node begins.",
+            ),
         )
     ):
         command = option(command)
     return command
 
 
+def each_option(command: _Command) -> _Command:
+    """Give a command `--each`."""
+    return click.option(
+        "--each", is_flag=True, help="Every node by itself; above 20 nodes those that say the same are told together."
+    )(command)
+
+
 def chosen(
-    inventory: str | None, limit: str | None, forks: int | None, local: bool, call_timeout: float | None
+    inventory: Sequence[str],
+    limit: str | None,
+    forks: int | None,
+    local: bool,
+    call_timeout: float | None,
+    node_timeout: float | None,
 ) -> Where:
     """What the options of `where_options` say.
 
     Raises:
         click.UsageError: not exactly one of `-i` and `--local`, or an option that goes only with `-i`.
     """
-    if local == (inventory is not None):
+    if local == bool(inventory):
         raise click.UsageError("Say where: either -i INVENTORY or --local" + (", not both." if local else "."))
     if local and (limit is not None or forks is not None):
         raise click.UsageError("--limit and --forks go with -i INVENTORY, not with --local.")
-    return Where(inventory, limit, FORKS if forks is None else forks, local, call_timeout)
+    return Where(tuple(inventory), limit, FORKS if forks is None else forks, local, call_timeout, node_timeout)

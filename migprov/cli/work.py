@@ -6,17 +6,17 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import FleetInterrupted
 from ..result import Result
 from . import exits
-from .notes import interrupted
-from .output import print_json
+from .ordered import in_order
+from .report import Blocks, JsonLines, Listed, Report, Tally, Told
 from .where import Where
 
 if TYPE_CHECKING:
@@ -27,12 +27,14 @@ Task = Callable[["Node"], Result]
 Show = Callable[[list[Result]], None]
 
 
-def work(where: Where, task: Task, show: Show, *, as_json: bool, writes: bool) -> int:
-    """Run `task` on the nodes of `where` and show the results; returns the exit code.
+def work(where: Where, task: Task, show: Show | Told | None, *, as_json: bool, writes: bool, each: bool = False) -> int:
+    """Run `task` on the nodes of `where` and report the results in the inventory's order; returns the exit code.
 
-    `writes`: whether the task may change nodes, which is what to say when it is interrupted.
+    `show` says what is told of one node, as it comes, or gets all results at the end; with `as_json` it is not asked.
+    `each`: every node by itself, however many there are. `writes`: whether the task may change nodes, which is what
+    to say when it is interrupted.
     """
-    from ..fleet.run import run
+    from ..fleet.run import run_iter
 
     def asked(node: Node) -> Result:
         node.way = "cli"
@@ -40,32 +42,31 @@ def work(where: Where, task: Task, show: Show, *, as_json: bool, writes: bool) -
 
     targets = where.targets()
     names = [target.name for target in targets]
-    tracker = _Tracker(len(targets))
-    try:
-        with tracker.shown(), _on_ctrl_c(names, tracker, writes):
-            results = run(targets, asked, forks=where.forks, on_event=tracker.tell, raise_on_error=False)
-    except FleetInterrupted as stop:
-        _report(list(stop.results.values()), show, as_json)
-        return _interrupted(names, stop.results, tracker.at_work, writes)
-    _report(list(results.values()), show, as_json)
-    return exits.of_results(results.values())
+    report = _report(show, as_json, len(names), each)
+    tracker, tally, stop = _Tracker(len(names)), Tally(), threading.Event()
+    with tracker.shown(hidden=as_json and sys.stdout.isatty()), _on_ctrl_c(names, tracker, stop, writes):
+        results = run_iter(
+            targets, asked, forks=where.forks, on_event=tracker.tell, node_timeout_s=where.node_timeout, stop=stop
+        )
+        for result in in_order(results, names):
+            tally.add(result)
+            report.add(result)
+    report.end()
+    if stop.is_set():
+        return _interrupted(names, tracker, writes)
+    return tally.code
 
 
-def _report(results: list[Result], show: Show, as_json: bool) -> None:
-    if as_json:
-        print_json(results)
-        for result in results:
-            if said := interrupted(result):
-                click.echo(f"Note: {result.host}: {said}", err=True)
-    else:
-        show(results)
+def _report(show: Show | Told | None, as_json: bool, nodes: int, each: bool) -> Report:
+    if as_json or show is None:
+        return JsonLines()
+    return Blocks(show, nodes, each=each) if isinstance(show, Told) else Listed(show)
 
 
-def _interrupted(names: list[str], finished: dict[str, Result], at_work: set[str], writes: bool) -> int:
+def _interrupted(names: list[str], tracker: _Tracker, writes: bool) -> int:
     """Say what a run that was broken off has and has not done."""
-    begun = {*finished, *at_work}
-    untouched = [name for name in names if name not in begun]
-    left = [name for name in names if name in at_work and name not in finished]
+    untouched = [name for name in names if name not in tracker.finished and name not in tracker.at_work]
+    left = [name for name in names if name in tracker.at_work]
     click.echo("Interrupted.", err=True)
     if left and writes:
         click.echo(
@@ -78,26 +79,23 @@ def _interrupted(names: list[str], finished: dict[str, Result], at_work: set[str
 
 
 @contextlib.contextmanager
-def _on_ctrl_c(names: list[str], tracker: _Tracker, writes: bool) -> Iterator[None]:
+def _on_ctrl_c(names: list[str], tracker: _Tracker, stop: threading.Event, writes: bool) -> Iterator[None]:
     """Say at once that Ctrl-C was noticed: the nodes under way are waited for, which may take minutes.
 
     A second Ctrl-C leaves at once, from wherever the program is.
     """
-    presses = 0
 
     def pressed(number: int, frame: FrameType | None) -> None:
-        nonlocal presses
-        presses += 1
-        if presses > 1:
+        if stop.is_set():
             tracker.close()
             sys.stdout.flush()
-            code = _interrupted(names, tracker.finished, tracker.at_work, writes)
+            code = _interrupted(names, tracker, writes)
             sys.stderr.flush()
             os._exit(code)
+        stop.set()
         if tracker.at_work:
             at_work = ", ".join(sorted(tracker.at_work))
             click.echo(f"\nWaiting for what is under way: {at_work}. Press Ctrl-C again not to wait.", err=True)
-        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, pressed)
     try:
@@ -112,7 +110,8 @@ class _Tracker:
     def __init__(self, total: int) -> None:
         self.total = total
         self.at_work: set[str] = set()
-        self.finished: dict[str, Result] = {}
+        self.finished: set[str] = set()
+        self._failed = 0
         self._advance: Callable[[], None] = lambda: None
         self.close: Callable[[], None] = lambda: None  # gives the terminal back
 
@@ -121,14 +120,15 @@ class _Tracker:
 
         if isinstance(event, Finished):
             self.at_work.discard(event.host)
-            self.finished[event.host] = event.result
+            self.finished.add(event.host)
+            self._failed += event.result.failed
         else:
             self.at_work.add(event.host)
         self._advance()
 
     @contextlib.contextmanager
-    def shown(self) -> Iterator[None]:
-        if self.total < 2 or not sys.stderr.isatty():
+    def shown(self, *, hidden: bool) -> Iterator[None]:
+        if hidden or self.total < 2 or not sys.stderr.isatty():
             yield
             return
         from rich.console import Console
@@ -144,5 +144,4 @@ class _Tracker:
     def _in_words(self) -> str:
         names = sorted(self.at_work)
         text = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-        failed = sum(result.failed for result in self.finished.values())
-        return text + (f"  {failed} failed" if failed else "")
+        return text + (f"  {self._failed} failed" if self._failed else "")

@@ -151,7 +151,8 @@ class _Fleet:
         self._until = None if deadline_s is None else time.monotonic() + deadline_s
         self._next = iter(targets)
         self._lock = threading.Lock()
-        self._stop = stop or threading.Event()
+        self._asked_to_stop = stop or threading.Event()
+        self._stopping = False
         # Shut until all workers are counted: a Ctrl-C in between must not forget one that has begun a node.
         self._gate = threading.Event()
         self._told: queue.SimpleQueue[Turn | tuple[Turn, Result] | None] = queue.SimpleQueue()
@@ -185,7 +186,7 @@ class _Fleet:
 
     def finish(self) -> Iterator[Event]:
         """Begin no further node; what happens until those under way are done."""
-        self._stop.set()
+        self._stopping = True
         self._gate.set()
         yield from self.events()
 
@@ -227,7 +228,8 @@ class _Fleet:
 
     def _take(self) -> Turn | None:
         with self._lock:
-            target = None if self._stop.is_set() else next(self._next, None)
+            over = self._stopping or self._asked_to_stop.is_set()
+            target = None if over else next(self._next, None)
             return None if target is None else Turn(target, self._task, self._node_timeout_s)
 
     def _too_late(self, target: Target) -> Result:

@@ -188,7 +188,7 @@ go = threading.Event()
 fleet = sys.modules["migprov.fleet.run"]._Fleet
 events = fleet.events
 def told(self):
-    if self._stop.is_set():  # from now on no node is begun
+    if self._stopping:  # from now on no node is begun
         print("stopping", flush=True)
     return events(self)
 fleet.events = told
