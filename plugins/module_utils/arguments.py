@@ -87,3 +87,43 @@ SLURM_NODE: Dict[str, Any] = {
     },
     "required_if": [("state", "drained", ("change",))],
 }
+
+_K8S: Dict[str, Any] = {
+    "node": {"type": "str", "required": True},
+    "kubeconfig": {"type": "path"},
+    "context": {"type": "str"},
+}
+_PODS: Dict[str, Any] = {"type": "str", "choices": ["gpu", "all"], "default": "gpu"}
+
+K8S_NODE_INFO: Dict[str, Any] = {
+    "argument_spec": {**_K8S, "pods": _PODS, "rights": {"type": "bool", "default": False}},
+}
+K8S_NODE: Dict[str, Any] = {
+    "argument_spec": {
+        **_K8S,
+        "state": {"type": "str", "choices": ["drained", "uncordoned"], "required": True},
+        "change": {"type": "str"},
+        "pods": _PODS,
+        "delete_emptydir_data": {"type": "bool", "default": False},
+        "force": {"type": "bool", "default": False},
+        "companions": {"type": "list", "elements": "str"},
+        "gpus": {"type": "list", "elements": "dict"},
+        "mig_strategy": {"type": "str", "choices": ["none", "single", "mixed"]},
+        "device_plugin": {"type": "list", "elements": "str"},
+        "timeout": {"type": "float", "default": 300.0},
+        "poll": {"type": "float", "default": 2.0},
+    },
+    "required_if": [("state", "drained", ("change",))],
+}
+K8S_MIG_MANAGER: Dict[str, Any] = {
+    "argument_spec": {
+        **_K8S,
+        **_WHICH,
+        "layout": {"type": "str"},
+        "namespace": {"type": "str"},
+        "config_map": {"type": "str"},
+        "timeout": {"type": "float", "default": 1800.0},
+        "poll": {"type": "float", "default": 5.0},
+    },
+    **_WHICH_RULES,
+}

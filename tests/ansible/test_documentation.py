@@ -17,6 +17,9 @@ MODULES = [
     "gpu_driver",
     "gpu_holders_info",
     "gpu_reset",
+    "k8s_mig_manager",
+    "k8s_node",
+    "k8s_node_info",
     "mig_boot_info",
     "mig_history_info",
     "mig_info",
@@ -81,6 +84,9 @@ def test_a_stub_that_is_run_as_a_module_says_that_nothing_was_changed(name: str,
     arguments = {"mig_mode": {"enabled": True, "gpus": [0]}, "gpu_reset": {"gpus": [0]}, "gpu_drain": {"gpus": [0]}}
     arguments["mig_instances"] = {"gpus": [0], "instances": {}}
     arguments["mig_boot_info"] = {"current": True}
+    arguments["k8s_node"] = {"node": "x", "state": "uncordoned"}
+    arguments["k8s_node_info"] = {"node": "x"}
+    arguments["k8s_mig_manager"] = {"node": "x", "file": "x", "name": "y"}
     arguments["mig_layout"] = arguments["mig_verify"] = {"file": "x", "name": "y"}
     given = json.dumps({"ANSIBLE_MODULE_ARGS": arguments.get(name, {})})
     (tmp_path / "args.json").write_text(given)
