@@ -51,7 +51,7 @@ class NodeAction(ProgramAction):
             "check": bool(self._task.check_mode),
         }
         if draining:
-            request["who"] = library.who(self._way())
+            request["who"] = library.who(self._way(known))
         try:
             reply = self.call_program(json.dumps(request), known)
         except library.NodeError as error:
@@ -78,13 +78,20 @@ class NodeAction(ProgramAction):
         given = {key: value for key, value in drain.items() if value is not None}
         return {"drain": given, "stop_on_error": options.pop("stop_on_error")}
 
-    def _way(self) -> str:
-        """The way in, for the node's journal: the playbook, and the task unless it is one that is kept out of logs."""
+    def _way(self, task_vars: dict[str, Any]) -> str:
+        """The way in, for the node's journal: the playbook, and the task unless it is one that is kept out of logs.
+
+        In AWX everybody is the user of the container, so the job and who launched it are added: AWX gives every job
+        these two extra variables.
+        """
         arguments = context.CLIARGS
         books = () if "module_name" in arguments else arguments.get("args") or ()
         parts = ["ansible", *(PurePath(book).name for book in books)]
         if self._task.name and not self._task.no_log:
             parts.append(f"task {self._task.get_name()}")
+        if task_vars.get("awx_job_id"):
+            user = task_vars.get("awx_user_name")  # a scheduled job may have none
+            parts.append(f"AWX job {task_vars['awx_job_id']}{f' of {user}' if user else ''}")
         return ", ".join(parts)
 
     def _refuse_async(self) -> None:

@@ -87,6 +87,7 @@ def test_what_the_image_gets(context: Path, wheel: Path, tarball: Path, tmp_path
 # --- a roll in it ---------------------------------------------------------------------------------------------------
 
 LAYOUTS = "version: v1\nmig-configs:\n  whole:\n    - {devices: [0], mig-enabled: true, mig-devices: {7g.80gb: 1}}\n"
+OF_AWX = {"awx_job_id": 533, "awx_user_name": "alice"}
 # What AWX does: an agent holds the key, host keys are not checked unless a variable of the host says so.
 RUN = """
 import json, sys
@@ -133,7 +134,7 @@ class Job:
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.folder / "cp"),
             "ANSIBLE_NOCOLOR": "1",
         }
-        extra = {"mig_layout_file": "layouts/voice.yml", "mig_layout_name": "whole"}
+        extra = {"mig_layout_file": "layouts/voice.yml", "mig_layout_name": "whole", **OF_AWX}
         done = subprocess.run(
             [self.controller.python, "-c", RUN, self.folder, json.dumps({"extravars": extra, **options})],
             cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
@@ -162,6 +163,8 @@ def test_check_job_then_roll(job: Job, fleet: Fleet) -> None:
     assert roll["status"] == "successful", roll["said"]
     assert roll["stats"]["changed"] == {"gpu1": 1}
     assert [gi["profile"] for gi in sim.show()["gpus"][0]["instances"]] == ["7g.80gb"]
+    (journal,) = fleet.directory.rglob("journal.jsonl")
+    assert "AWX job 533 of alice" in journal.read_text()
 
 
 def test_host_keys_are_checked_although_awx_says_not_to(job: Job, fleet: Fleet) -> None:
