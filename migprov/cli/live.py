@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import click
 
 from ..errors import MigprovError
 from ..fleet.roll import events
+from ..result import Result
 from . import exits, output
 
 if TYPE_CHECKING:
@@ -27,9 +29,17 @@ _CODES = {"not_ready": exits.FAILED, "failed": exits.FAILED, "blocked": exits.FA
 _SHOWN = 12
 
 
-def follow(roll: Roll, *, as_json: bool, diff: bool, notes: list[str]) -> int:
-    """Carry a roll out and show it; returns the exit code."""
-    view = View(roll, as_json=as_json, diff=diff)
+def follow(
+    roll: Roll,
+    *,
+    as_json: bool,
+    diff: bool,
+    notes: list[str],
+    quiet: bool = False,
+    also: Callable[[events.Event], None] = lambda _event: None,
+) -> int:
+    """Carry a roll out and show it; returns the exit code. `quiet`: nothing but Ctrl-C is shown."""
+    view = View(roll, as_json=as_json, diff=diff, quiet=quiet)
     code = exits.FAILED
     try:
         with view.shown(), _ctrl_c(roll, view):
@@ -37,6 +47,7 @@ def follow(roll: Roll, *, as_json: bool, diff: bool, notes: list[str]) -> int:
                 view.take(events.Note(note))
             for event in roll:
                 view.take(event)
+                also(event)
                 if isinstance(event, events.Over):
                     code = code_of(event)
     except MigprovError as error:
@@ -59,10 +70,11 @@ def code_of(over: events.Over) -> int:
 class View:
     """What happens, for people on standard error, or for programs on standard output."""
 
-    def __init__(self, roll: Roll, *, as_json: bool, diff: bool) -> None:
+    def __init__(self, roll: Roll, *, as_json: bool, diff: bool, quiet: bool) -> None:
         self._roll = roll
         self._as_json = as_json
         self._diff = diff
+        self._quiet = quiet or as_json
         self._live: Any = None
         self._tasks: dict[str, tuple[str, float]] = {}
         self._batch: events.BatchBegun | None = None
@@ -72,7 +84,7 @@ class View:
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
         """Show the live view, where there is a terminal."""
-        if self._as_json or not sys.stderr.isatty():
+        if self._quiet or not sys.stderr.isatty():
             yield
             return
         from rich.console import Console
@@ -116,7 +128,7 @@ class View:
             self._batch = event
             self._state = f"batch {event.number} of {event.of}"
             self._tasks = {host: ("waiting for its turn", time.monotonic()) for host in event.hosts}
-        if not self._as_json:
+        if not self._quiet:
             for text, style in lines(event, diff=self._diff):
                 self.say(text, style)
 
@@ -187,7 +199,7 @@ def _over(over: events.Over) -> Iterator[tuple[str, str]]:
     yield over.reason, "bold green" if good else "bold red"
     yield f"{len(over.done)} done, {len(over.failed)} failed, {len(over.left)} left", ""
     if over.resumable:
-        yield f"Next: migprov rollout --resume {over.id}", "cyan"
+        yield f"Next: migprov {over.kind} --resume {over.id}", "cyan"
 
 
 def _count(hosts: tuple[str, ...]) -> str:
@@ -229,5 +241,33 @@ def _left_behind(roll: Roll) -> str:
     return (
         f"Left without waiting. In hand: {', '.join(roll.in_hand)}. ansible-playbook (process {roll.keeper}) goes "
         "on with them by itself and was not ended; later nodes are not begun.\n"
-        f"Next: migprov status, then migprov rollout --resume{id}, which waits for it and goes on."
+        f"Next: migprov status, then migprov {roll.prepared.request.kind} --resume{id}, which waits for it and goes on."
     )
+
+
+class Outcome:
+    """One Result a node, whatever became of the roll."""
+
+    def __init__(self, roll: Roll) -> None:
+        self._roll = roll
+        self._results: dict[str, Result] = {}
+
+    def take(self, event: events.Event) -> None:
+        """One event more."""
+        if isinstance(event, events.NodeDone) and event.whole is not None:
+            self._results[event.host] = event.whole
+        elif isinstance(event, events.Looked):
+            for host, result in event.results.items():
+                self._results.setdefault(host, result)
+
+    def results(self) -> list[Result]:
+        """The results in the inventory's order. A node whose turn did not come was not changed, and says so."""
+        found = [self._results.get(host) or Result(host, "") for host in self._roll.prepared.hosts]
+        return [self._not_begun(result) if result.check else result for result in found]
+
+    def _not_begun(self, look: Result) -> Result:
+        if look.failed or not look.planned:
+            return replace(look, check=False, changed=False, steps=(), after=look.before)
+        message = f"{look.host}: its turn did not come; nothing was changed."
+        error = {"code": "not_begun", "message": message, "next": None}
+        return replace(look, check=False, changed=False, steps=(), after=look.before, error=error)

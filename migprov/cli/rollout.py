@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..mig.drain import REFUSE, TERMINATE, WAIT
 from .draining import LONGEST_S
+from .rolling import ID, NEWEST, refuse_fixed, rolling_options
 
 if TYPE_CHECKING:
     from ..fleet.roll import Roll
-
-_NEWEST = "newest"
-_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}", re.ASCII)
-CANARY = "canary"
-
-
-class _Batches(click.ParamType[int]):
-    """A number of batches; `canary` is 1."""
-
-    name = "batches"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if value == CANARY:
-            return 1
-        if str(value).isascii() and str(value).isdecimal() and int(value) > 0:
-            return int(value)
-        self.fail(f"{value!r} is neither a number of batches nor {CANARY!r}", param, ctx)
 
 
 @click.command("rollout", short_help="move a fleet to a layout, one batch after another")
@@ -37,28 +20,9 @@ class _Batches(click.ParamType[int]):
     "-i", "--inventory", multiple=True, metavar="INVENTORY", help="Ansible inventory; several of them count as one."
 )
 @click.option("--limit", metavar="PATTERN", help="Only these hosts of the inventory.")
-@click.option("--steps", metavar="SIZES", help="Batch sizes, the last one repeats.  [default: 1,10%,25%]")
-@click.option(
-    "--check", is_flag=True, help="Look at every node and say what would change in which batch; write nothing."
-)
+@click.option("--check", is_flag=True, help="Look at every node, say which batch would change what; write nothing.")
 @click.option("--diff", is_flag=True, help="Print the layout of each node before and after.")
-@click.option(
-    "--resume",
-    is_flag=False,
-    flag_value=_NEWEST,
-    metavar="[ID]",
-    help="Go on with the newest roll that is not ended, or that one.",
-)
-@click.option("--pause-after", type=_Batches(), metavar="N|canary", help="Stop after so many batches, to go on later.")
-@click.option(
-    "--max-unavailable",
-    multiple=True,
-    metavar="[GROUP:]N|P%",
-    help="So many nodes of the group, or of all, may be out of service at once.",
-)
-@click.option(
-    "--floor", multiple=True, metavar="PROFILE=N", help="So many instances of the profile stay in service in the fleet."
-)
+@rolling_options
 @click.option(
     "--drain",
     type=click.Choice((REFUSE, WAIT, TERMINATE)),
@@ -71,12 +35,11 @@ class _Batches(click.ParamType[int]):
     help="Seconds that 'wait' and 'terminate' give the work of a node.",
 )
 @click.option(
-    "--soak",
-    type=click.FloatRange(min=0, max=LONGEST_S),
+    "--node-timeout",
+    type=click.FloatRange(min=1, max=LONGEST_S),
     metavar="S",
-    help="Seconds to watch a batch before the next; its health is asked for again then.",
+    help="Seconds after which the change of one node counts as hung; it is not ended.",
 )
-@click.option("-e", "--extra-vars", "extra", multiple=True, metavar="VAR=VALUE", help="As for ansible-playbook.")
 @click.option("--forks", type=click.IntRange(min=1), help="How many nodes at once.")
 @click.option("--json", "as_json", is_flag=True, help="What happens, one JSON object a line.")
 def command(layout: tuple[str, ...], resume: str | None, as_json: bool, diff: bool, **options: Any) -> None:
@@ -89,8 +52,8 @@ def command(layout: tuple[str, ...], resume: str | None, as_json: bool, diff: bo
     """
     from . import live
 
-    if resume is not None and resume != _NEWEST and not _ID.fullmatch(resume):
-        layout, resume = (resume, *layout), _NEWEST  # `--resume FILE NAME`
+    if resume is not None and resume != NEWEST and not ID.fullmatch(resume):
+        layout, resume = (resume, *layout), NEWEST  # `--resume FILE NAME`
     roll, notes = _begun(layout, options) if resume is None else _taken_up(layout, resume, options)
     raise click.exceptions.Exit(live.follow(roll, as_json=as_json, diff=diff, notes=notes))
 
@@ -109,13 +72,9 @@ def _taken_up(layout: tuple[str, ...], id: str, options: dict[str, Any]) -> tupl
     from ..fleet.roll import Request, resume, taking_up
 
     file, name = _named(layout)
-    free = ("inventory", "limit", "extra", "pause_after")
-    fixed = [key for key, value in options.items() if value and key not in free]
-    if fixed:
-        flags = ", ".join("--" + key.replace("_", "-") for key in fixed)
-        raise click.UsageError(f"A roll goes on with the options that it was begun with; {flags} cannot be given now.")
+    refuse_fixed(options, "inventory", "limit", "extra", "pause_after")
     roll = resume(
-        None if id == _NEWEST else id,
+        None if id == NEWEST else id,
         extra=options["extra"],
         pause_after=options["pause_after"],
         like=Request(inventory=options["inventory"], file=file, name=name, limit=options["limit"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,8 +21,9 @@ _RECENT = 10
 @click.option("-i", "--inventory", multiple=True, metavar="INVENTORY", help="Also ask its schedulers who is drained.")
 @click.option("--limit", metavar="PATTERN", help="Only these hosts of the inventory.")
 @click.option("--all", "all_", is_flag=True, help=f"Also ended rolls older than the newest {_RECENT}.")
+@click.option("--give-up", metavar="ID", help="End that roll, which is never to be gone on with. No node is contacted.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(inventory: tuple[str, ...], limit: str | None, all_: bool, as_json: bool) -> None:
+def command(inventory: tuple[str, ...], limit: str | None, all_: bool, give_up: str | None, as_json: bool) -> None:
     """Show the rolls that were begun on this machine by this user, and the next command to type.
 
     With -i the schedulers of the inventory's nodes are asked which nodes migprov has drained and not given back. Never
@@ -32,20 +33,24 @@ def command(inventory: tuple[str, ...], limit: str | None, all_: bool, as_json: 
 
     if limit is not None and not inventory:
         raise click.UsageError("--limit goes with -i INVENTORY.")
+    if give_up is not None:
+        from ..fleet.roll import claim, folder
+
+        claim.give_up(folder.rolls_folder(), give_up)
     rolls = standings()
     if not all_:
         recent = {roll.id for roll in rolls[-_RECENT:]}
         rolls = [roll for roll in rolls if roll.state != "ended" or roll.id in recent]
-    drained: Sequence[Drained] = ()
-    problems: Sequence[str] = ()
+    drained: list[Drained] = []
+    problems: list[str] = []
     if inventory:
         from ..fleet.roll.drained import drained_by_migprov
 
         drained, problems = drained_by_migprov(inventory, limit)
     if as_json:
-        told = {"rolls": [roll.to_json() for roll in rolls]}
+        told: dict[str, Any] = {"rolls": [roll.to_json() for roll in rolls]}
         if inventory:
-            told |= {"drained": [dict(node.__dict__) for node in drained], "problems": list(problems)}
+            told |= {"drained": [vars(node) for node in drained], "problems": problems}
         output.write(json.dumps(told) + "\n")
     else:
         output.write("".join(f"{line}\n" for line in _lines(rolls)))
@@ -82,5 +87,4 @@ def _drained(nodes: Sequence[Drained]) -> Iterator[str]:
     if not nodes:
         yield "No node of the inventory is drained by migprov."
     for node in nodes:
-        since = f" since {node.since}" if node.since else ""
-        yield f"{node.node}: drained by migprov in {node.scheduler}{since}: {node.reason}"
+        yield f"{node.host}: {node.scheduler} keeps {node.node} away for migprov: {node.reason}"

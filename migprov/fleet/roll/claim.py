@@ -12,7 +12,7 @@ from ...connect.who import who
 from ...errors import BadRequest, MigprovError
 from . import folder as places
 from .record import Record, Story, read, stories
-from .request import Prepared
+from .request import ROLLBACK, Prepared
 
 
 class Overlap(MigprovError):
@@ -29,6 +29,8 @@ def begin(prepared: Prepared, way: str, base: Path | None = None) -> Record:
     folder = base or places.rolls_folder()
     with places.starting(folder):
         _alone(prepared.hosts, folder, None)
+        if prepared.request.kind == ROLLBACK:
+            _no_other_rollback(prepared.hosts, folder)
         roll = folder / places.new_id(datetime.now(UTC))
         places.make_private(roll)
         held = places.take(roll)
@@ -109,6 +111,38 @@ def _alone(hosts: Collection[str], folder: Path, but: str | None) -> None:
         both = set(hosts) & set(story.hosts)
         if both:
             raise _overlap(story, both)
+
+
+def _no_other_rollback(hosts: Collection[str], folder: Path) -> None:
+    """A node that an unfinished rollback has brought back would go forward again."""
+    for story in stories(folder):
+        if story.begun["options"].get("kind") != ROLLBACK or story.state == "ended":
+            continue
+        begun = [host for host in story.hosts if host in story.nodes or host in story.in_hand]
+        if set(begun) & set(hosts):
+            raise Overlap(
+                f"The rollback {story.id} has brought {', '.join(begun)} back and is not ended; a second one would "
+                "take them forward again. Nothing was contacted.",
+                next=f"migprov rollback --resume {story.id}, or migprov status --give-up {story.id}",
+            )
+
+
+def give_up(folder: Path, id: str) -> None:
+    """End a roll that is never to be gone on with. No node is contacted.
+
+    Raises:
+        BadRequest: there is no such roll, it is ended, or it is at work.
+    """
+    story = read(places.chosen(folder, id))
+    with places.starting(folder):
+        held = None if story.playbook_runs else places.take(story.folder)
+        if held is None or story.state == "ended":
+            if held is not None:
+                os.close(held)
+            raise BadRequest(f"The roll {story.id} is {'ended' if story.state == 'ended' else 'at work'}.")
+        record = Record(story.folder, held)
+    record.write("ended", reason="Given up; its nodes are as it left them.", result="given_up")
+    record.close()
 
 
 def _overlap(story: Story, both: Collection[str]) -> Overlap:

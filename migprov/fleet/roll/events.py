@@ -133,6 +133,7 @@ class Over(_Event):
     done: tuple[str, ...]
     failed: tuple[str, ...]
     left: tuple[str, ...]
+    kind: str = field(default="rollout", repr=False)
 
     @property
     def resumable(self) -> bool:

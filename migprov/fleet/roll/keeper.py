@@ -176,12 +176,20 @@ def _result(of: Mapping[str, Any], status: str) -> dict[str, Any]:
     res = of.get("res") or {}
     action = str(of.get("resolved_action") or of.get("task_action"))
     kept = {name: res[name] for name in _REPLY if name in res} if action.startswith("migprov.gpu.") else {}
+    if "changes" in kept:
+        kept["changes"] = _last_change(kept["changes"])
     facts = res.get("ansible_facts") or {}
     if isinstance(facts, dict) and "gpu_drain_node" in facts:
         kept["gpu_drain_node"] = facts["gpu_drain_node"]
     if status in ("failed", "unreachable"):
         kept["msg"] = str(res.get("msg") or res.get("censored") or res.get("stderr") or "no message")
     return kept
+
+
+def _last_change(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The change of a node's journal that a rollback would go back before. Journals are long; this is what counts."""
+    made = [one for one in changes if one.get("changed", True) and one.get("before") and one.get("task") != "boot"]
+    return [{name: one.get(name) for name in ("when", "who", "task", "result")} for one in made[-1:]]
 
 
 def _tell(what: Mapping[str, Any]) -> None:

@@ -22,9 +22,10 @@ class Look:
     host: str
     reply: dict[str, Any] = field(default_factory=dict)
     drain: dict[str, Any] = field(default_factory=dict)
+    last_change: dict[str, Any] | None = None
+    """For a rollback: the change before which it goes back, as the node's journal names it."""
     message: str | None = None
     unreachable: bool = False
-    seen: bool = False
 
     @property
     def ready(self) -> bool:
@@ -65,6 +66,8 @@ class Look:
             found["drained"] = self.drain.get("reason") or "drained by migprov"
         if self.interrupted:
             found["interrupted"] = self.interrupted
+        if self.last_change is not None:
+            found["last_change"] = self.last_change
         return found
 
     def result(self) -> Result:
@@ -73,7 +76,7 @@ class Look:
         if not self.ready:
             code = "unreachable" if self.unreachable else "not_ready"
             error = self.reply.get("error") or {"code": code, "message": self.message or "no answer", "next": None}
-        reply = {**self.reply, "task": "layout", "check": True, "error": error}
+        reply = {"task": "layout", **self.reply, "check": True, "error": error}
         return Result.from_reply(self.host, {**reply, "data": {"interrupted": self.interrupted}})
 
     def _out(self) -> str | None:
@@ -84,8 +87,13 @@ class Look:
         return None if self.reply.get("before") else self.message or "no answer"
 
 
-def looks(hosts: Iterable[str], events: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Look], str]:
-    """What the events of a preflight say of each node, and what Ansible said beside them."""
+def looks(
+    hosts: Iterable[str], events: Iterable[Mapping[str, Any]], action: str = LAYOUT
+) -> tuple[dict[str, Look], str]:
+    """What the events of a preflight say of each node, and what Ansible said beside them.
+
+    `action`: the module whose answer in check mode counts.
+    """
     found = {host: Look(host) for host in hosts}
     play, said, problem = None, [], None
     for event in events:
@@ -96,18 +104,20 @@ def looks(hosts: Iterable[str], events: Iterable[Mapping[str, Any]]) -> tuple[di
         elif event["event"] == "end":
             problem = event["problem"]
         elif event["event"] == "result" and event["play"] == play and event["host"] in found:
-            _take(found[event["host"]], event)
+            _take(found[event["host"]], event, action)
     for look in found.values():
         if not look.reply and look.message is None:
             look.message = problem or "it was not looked at"
     return found, "\n".join(said)
 
 
-def _take(look: Look, event: Mapping[str, Any]) -> None:
+def _take(look: Look, event: Mapping[str, Any], action: str) -> None:
     res = event["res"]
     if "gpu_drain_node" in res:
         look.drain = dict(res["gpu_drain_node"])
-    if event["action"] == LAYOUT and event["status"] in ("ok", "failed"):
+    if "changes" in res:
+        look.last_change = res["changes"][-1] if res["changes"] else None
+    if event["action"] == action and event["status"] in ("ok", "failed"):
         look.reply = dict(res)
     if event["status"] in ("failed", "unreachable") and not event["ignored"] and event["task"] != READY:
         look.unreachable = event["status"] == "unreachable"

@@ -26,6 +26,8 @@ class Story:
     folder: Path
     begun: dict[str, Any] = field(default_factory=dict)
     looked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    last_changes: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    """For a rollback: the last change of each node when the roll began."""
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The last `node` line of each node."""
     in_hand: tuple[str, ...] = ()
@@ -79,7 +81,11 @@ class Story:
         if event == "begun":
             self.begun = dict(line)
         elif event == "looked":
-            self.looked.update(line.get("nodes") or {})
+            nodes = line.get("nodes") or {}
+            self.looked.update(nodes)
+            for host, one in nodes.items():
+                if not one.get("error"):
+                    self.last_changes.setdefault(host, one.get("last_change"))
         elif event == "batch":
             self.in_hand = tuple(line.get("hosts") or ())
         elif event == "playbook":

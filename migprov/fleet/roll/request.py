@@ -20,16 +20,28 @@ if TYPE_CHECKING:
 
 ROLLOUT = "rollout"
 ROLLBACK = "rollback"
-_OPTIONS = ("kind", "steps", "max_unavailable", "floor", "drain", "timeout", "stop_on_error", "soak", "forks", "cwd")
+_OPTIONS = (
+    "kind",
+    "steps",
+    "max_unavailable",
+    "floor",
+    "drain",
+    "timeout",
+    "stop_on_error",
+    "node_timeout",
+    "soak",
+    "forks",
+    "cwd",
+)
 
 
 @dataclass(frozen=True)
 class Request:
     """A roll as it is asked for; paths may be relative to `cwd`.
 
-    `file` and `name`: the layout; both None: each node's layout is that of the inventory. `timeout` (seconds) and
-    `drain`: None leaves them to the inventory. `soak`: seconds between two batches; None: the inventory's
-    `mig_layout_soak`. `pause_after`: batches.
+    `file` and `name`: the layout; both None: each node's layout is that of the inventory. What is None of `drain`,
+    `timeout` (seconds for the work in the way), `node_timeout` (seconds after which the change of a node counts as
+    hung) and `soak` (seconds between two batches) is left to the inventory. `pause_after`: batches.
     """
 
     inventory: tuple[str, ...]
@@ -42,6 +54,7 @@ class Request:
     drain: str | None = None
     timeout: float | None = None
     stop_on_error: bool = False
+    node_timeout: float | None = None
     soak: float | None = None
     extra: tuple[str, ...] = field(default=(), repr=False)
     forks: int | None = None

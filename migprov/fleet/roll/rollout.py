@@ -53,6 +53,8 @@ class Roll:
         self._base = base
         self._stop = threading.Event()
         self._record: Record | None = None
+        self.looks: dict[str, Look] = {}
+        """What the last look found."""
         self._members: dict[str, Member] = {}
         self._done: list[str] = []
         self._failed: list[str] = []
@@ -91,7 +93,7 @@ class Roll:
             yield from self._wait_for_playbook(story)
         shutil.rmtree(record.private, ignore_errors=True)
         copy = record.folder / claim.copy_name(request.file) if request.file else None
-        task = work.of(self.prepared, record.id, copy)
+        task = work.of(self.prepared, record.id, copy, story)
         if self.stopping:
             yield self._before_anything()
             return
@@ -199,6 +201,7 @@ class Roll:
         yield events.Looking(hosts, why)
         looked, said = task.look(hosts, private)
         found.update(looked)
+        self.looks = looked
         members = {host: looked[host].member(self.prepared.groups[host]) for host in task.ordered(looked)}
         for host in self._done:
             # What is done is not done again by this run, whatever became of it.
@@ -267,8 +270,9 @@ class Roll:
     def _over(self, state: str, result: str, reason: str) -> events.Over:
         if self._record is not None:
             self._record.write(state, reason=reason, result=result)
+        kind = self.prepared.request.kind
         return events.Over(
-            state, result, reason, self.id, tuple(self._settled_names()), tuple(self._failed), tuple(self._left())
+            state, result, reason, self.id, tuple(self._settled_names()), tuple(self._failed), tuple(self._left()), kind
         )
 
     def _settled_names(self) -> list[str]:

@@ -13,9 +13,9 @@ from .record import Story, stories
 class Standing:
     """One roll. `state`: `running`, `paused`, `stopped`, `killed` or `ended`; `result`: how it came to that, or None.
 
-    `in_hand`: nodes of a batch without a result yet. `playbook`: the process that keeps ansible-playbook, None
-    when it is not. `maybe_drained`: nodes that a scheduler may still keep away because of this roll. `next`: the command
-    to go on with, None when there is nothing to do.
+    `in_hand`: nodes of a batch without a result yet. `playbook`: the process in which ansible-playbook is at work,
+    or None. `maybe_drained`: nodes that a scheduler may still keep away because of this roll. `next`: the command to go
+    on with, None when there is nothing to do.
     """
 
     id: str
