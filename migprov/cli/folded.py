@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _ANY = "node"
+_UUID = re.compile(r" \(GPU-[0-9a-f-]{36}\)")
 
 
 class Folded:
@@ -28,8 +30,10 @@ class Folded:
 
     def add(self, result: Result) -> None:
         first, *rest = self._brief(_anonymous(result))
+        # UUIDs differ from node to node; the index beside each says which GPU is meant.
         headline = output.rendered([first[len(f"{_ANY}: ") :] if isinstance(first, Text) else first])
-        self._names.setdefault((result.failed, headline, output.rendered(rest)), []).append(result.host)
+        body = _UUID.sub("", output.rendered(rest))
+        self._names.setdefault((result.failed, headline, body), []).append(result.host)
 
     def blocks(self) -> Iterator[str]:
         """The blocks, the largest first; those of nodes that failed come last and name all of them."""

@@ -43,10 +43,9 @@ class LayoutFiles:
             InventoryError: its variables do not fit together, or a variable cannot be resolved.
             LayoutFileError: the layout cannot be used; the text names host, file and line.
         """
-        config, name = _config(host), _name(host)
-        if config is not None:
+        if (config := _config(host)) is not None:
             return HostLayout(self._entries(host, *config), None, None)
-        if name is None:
+        if (name := _name(host)) is None:
             return None
         path = _path(host, name[0])
         try:

@@ -62,6 +62,11 @@ class Inventory:
         self._variables: Any = VariableManager(loader=self._loader, inventory=self._manager)
         HostVars(self._manager, self._variables, self._loader)  # makes `hostvars` known to templates
         self._everyone = [host.name for host in self._manager.list_hosts()]
+        if self._everyone:
+            for file in self._layout_files():
+                self._note(
+                    f"{file} is a layout file, and Ansible reads it as inventory there: keep it beside the folder."
+                )
         self._names = self._limited(limit)
         self._hosts: dict[str, Host] = {}
         self._layouts = LayoutFiles(self._loader)
@@ -72,6 +77,10 @@ class Inventory:
 
     def _limited(self, limit: str | None) -> list[str]:
         if not self._everyone:
+            if files := self._layout_files():
+                raise InventoryError(
+                    f"{files[0]} is a layout file, not an inventory.", next="give the inventory with -i"
+                )
             raise InventoryError(
                 f"The inventory {self._named} has no hosts.",
                 next=f"see: ansible-inventory {' '.join(f'-i {source}' for source in self.sources)} --list",
@@ -84,6 +93,17 @@ class Inventory:
         if not found:
             known = ", ".join(self._everyone[:5]) + (", ..." if len(self._everyone) > 5 else "")
             raise InventoryError(f"No host of {self._named} matches {limit!r}.", next=f"its hosts: {known}")
+        return found
+
+    def _layout_files(self) -> list[str]:
+        """Layout files among what was read as inventory: Ansible takes their key `mig-configs` for a group."""
+        if "mig-configs" not in self._manager.groups and "mig_configs" not in self._manager.groups:
+            return []
+        found = []
+        for source in map(Path, self.sources):
+            for file in sorted(source.iterdir()) if source.is_dir() else [source]:
+                if file.suffix in (".yml", ".yaml", ".json") and file.is_file() and "mig-configs" in _start(file):
+                    found.append(str(file))
         return found
 
     def names(self) -> list[str]:
@@ -216,6 +236,11 @@ def read(inventory: Source | Iterable[Source], limit: str | None = None, *, note
             Nothing was contacted.
     """
     return open_inventory(inventory, limit, note=note).targets()
+
+
+def _start(file: Path) -> str:
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        return stream.read(65536)
 
 
 @cache
