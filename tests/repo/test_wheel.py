@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -13,45 +10,15 @@ import pytest
 
 from migprov.sim.nodes import Fleet
 
-ROOT = Path(__file__).resolve().parents[2]
+from .packages import ROOT, environment, run
+
 COLLECTION = "ansible_collections/migprov/gpu/"
-
-
-def run(command: list[str | Path], cwd: Path, **environment: str) -> str:
-    """Run a command that must succeed; returns its standard output."""
-    # As a user has it: nothing says where the collection is.
-    own = {name: value for name, value in os.environ.items() if name != "ANSIBLE_COLLECTIONS_PATH"}
-    done = subprocess.run(command, cwd=cwd, env=own | environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that is built from the source distribution, so that both are complete."""
-    dist = tmp_path_factory.mktemp("dist")
-    run([sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", dist], ROOT)
-    (sdist,) = dist.glob("*.tar.gz")
-    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
-    run([*pip, "-w", dist, sdist], dist)
-    return next(dist.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a fresh environment that has the wheel, and the dependencies of this one by a path.
-
-    The editable install of this environment does not leak: a path in a .pth file is searched for packages, but
-    the .pth files that lie there are not read.
-    """
-    environment = tmp_path_factory.mktemp("fresh") / "venv"
-    run([sys.executable, "-m", "venv", "--without-pip", environment], environment.parent)
-    python = environment / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel]
-    run(pip, environment.parent)
-    (site,) = environment.glob("lib/python*/site-packages")
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return python
+    """The interpreter of a fresh environment that has the wheel."""
+    return environment(tmp_path_factory.mktemp("fresh") / "venv", wheel)
 
 
 @pytest.fixture
