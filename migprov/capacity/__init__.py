@@ -1,0 +1,1 @@
+"""Who is hollow, and the layouts that use the fewest cards."""
