@@ -31,7 +31,8 @@ def command(check: bool, diff: bool, as_json: bool, **options: Any) -> None:
     """Bring the nodes back to the MIG mode and the placements before the last change of each.
 
     With -i they go back as a roll does: every node is looked at first, then one batch after another, the node that
-    was changed last first. A rollback is a change too: a second one goes forward again. `migprov history` lists the changes.
+    was changed last first. A rollback is a change too: a second one goes forward again. `migprov history` lists the
+    changes.
     """
     rolling = {name: options.pop(name) for name in _ROLLING}
     how = draining(options)
