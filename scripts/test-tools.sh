@@ -12,6 +12,8 @@ slurmctld slurmctld slurmctld.service
 slurmd    slurmd    slurmd.service
 scontrol  slurm-client -
 munged    munge     munge.service
+prometheus prometheus prometheus.service
+chromium  chromium  -
 '
 packages=() units=()
 while read -r program package unit; do

@@ -26,7 +26,10 @@ ARROWS: dict[str, set[str]] = {
     "result": {"mig", "errors"},
     "connect": {"mig", "node", "layouts", *SHARED},
     "fleet": {"mig", "node", "layouts", "connect", *SHARED},
-    "cli": {"mig", "node", "layouts", "connect", "fleet", "", *SHARED},
+    "capacity": {"mig", "node", "layouts", "connect", "fleet", *SHARED},
+    "render": {"mig", "layouts", "capacity", *SHARED},
+    "report": {"mig", "layouts", "capacity", "render", *SHARED},
+    "cli": {"mig", "node", "layouts", "connect", "fleet", "capacity", "render", "report", "", *SHARED},
     "sim": {"mig", *SHARED},
     "": {"mig", "node", "layouts", "connect", "fleet", *SHARED},  # migprov/__init__.py
 }
