@@ -177,6 +177,18 @@ class NodeFailed(NodeError):
         return dict(self.error)
 
 
+class SourceError(MigprovError):
+    """A source of measurements (a Prometheus server) answers, but not with what is needed."""
+
+    code = "source_failed"
+
+
+class SourceUnreachable(SourceError):
+    """A source of measurements cannot be reached: refused, unknown name, no answer in time, TLS that does not hold."""
+
+    code = "source_unreachable"
+
+
 class FleetError(MigprovError):
     """Some nodes failed or were unreachable. `results` has the Result of every node, good ones too."""
 

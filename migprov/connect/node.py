@@ -36,7 +36,7 @@ Layout: TypeAlias = _Layout | Sequence[Mapping[str, Any]]
 """A `migprov.layouts.Layout`, or its entries as plain data."""
 
 
-_READING = frozenset({"info", "driver", "verify", "history"})
+_READING = frozenset({"info", "driver", "verify", "history", "usage"})
 
 
 class Node:
@@ -109,6 +109,14 @@ class Node:
         `result`: `done`, `failed` or, where the run died on the way, `interrupted`.
         """
         return self.task("history", {})
+
+    def usage(self) -> Result:
+        """What is used now: `data["usage"]`, beside the state with its processes. Never writes.
+
+        Of each GPU that answers: `gpu`, `uuid`, `busy_percent` (None with MIG) and `instances`, of which each has
+        `gi_id`, `memory_mib` and `memory_used_mib`.
+        """
+        return self.task("usage", {})
 
     # -- what changes --------------------------------------------------------------------------------------------
 

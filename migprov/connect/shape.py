@@ -265,6 +265,14 @@ def _gpus(value: Any) -> str | None:
     return _CHECKED(value) if isinstance(value, list) else _FARED(value)
 
 
+_USED = _fields(
+    {
+        "gpu": _whole,
+        "uuid": _text,
+        "busy_percent": _ID,
+        "instances": _each(_fields({"gi_id": _whole, "memory_mib": _ID, "memory_used_mib": _ID}), _MOST_INSTANCES),
+    }
+)
 _DATA = _fields(
     {},
     {
@@ -273,6 +281,7 @@ _DATA = _fields(
         "gpus": _gpus,
         "cuda": _values(_fields({"gpu": _whole, "result": _text, "message": _text})),
         "verified": _each(_whole),
+        "usage": _each(_USED, _MOST_GPUS),
     },
 )
 _REPLY: dict[str, Check] = {

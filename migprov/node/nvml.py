@@ -94,12 +94,17 @@ class Nvml:
 
         A MiB in use in part counts whole, as in nvidia-smi (seen with driver 580.159.04).
         """
-        device = self._device(uuid)
-        try:
-            info = _call("nvmlDeviceGetMemoryInfo_v2", _memory_v2, device)
-        except MigError:
-            info = _call("nvmlDeviceGetMemoryInfo", pynvml.nvmlDeviceGetMemoryInfo, device)
-        return int(info.total) >> 20, -(-int(info.used) >> 20)
+        return _memory_mib(self._device(uuid))
+
+    def instances_memory_mib(self, uuid: str) -> Dict[int, Tuple[int, int]]:
+        """Total and used memory in MiB by GPU instance; one without a compute instance has no device that tells."""
+        handles = {_mig_place(handle)[0]: handle for handle in _mig_handles(self._device(uuid))}
+        return {gi_id: _memory_mib(handle) for gi_id, handle in handles.items()}
+
+    def busy_percent(self, uuid: str) -> Optional[int]:
+        """Share of the driver's last sample period in which a kernel ran; None where it does not tell, as with MIG."""
+        rates = _supported("nvmlDeviceGetUtilizationRates", pynvml.nvmlDeviceGetUtilizationRates, self._device(uuid))
+        return None if rates is None else int(rates.gpu)
 
     def mig_mode(self, uuid: str) -> Optional[Tuple[bool, bool]]:
         """(current, pending), or None for a GPU without MIG."""
@@ -252,6 +257,14 @@ class Nvml:
             return _clients(device)
         except errors.NoPermission:
             return [client for handle in _mig_handles(self._device(uuid)) for client in _clients(handle)]
+
+
+def _memory_mib(device: Any) -> Tuple[int, int]:
+    try:
+        info = _call("nvmlDeviceGetMemoryInfo_v2", _memory_v2, device)
+    except MigError:
+        info = _call("nvmlDeviceGetMemoryInfo", pynvml.nvmlDeviceGetMemoryInfo, device)
+    return int(info.total) >> 20, -(-int(info.used) >> 20)
 
 
 def _memory_v2(device: Any) -> Any:

@@ -17,6 +17,7 @@ _PARAMS = {
     "info": ("processes", "profiles", "caps"),
     "driver": ("minimum",),
     "history": (),
+    "usage": (),
     "mig_mode": ("enabled", "gpus", *_DRAIN),
     "reset": ("gpus", "force", *_DRAIN),
     "instances": ("instances", "gpus", *_DRAIN),

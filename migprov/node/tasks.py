@@ -15,7 +15,7 @@ from ..mig.select import chosen, wanted_gpus
 from ..mig.state import Gpu, State
 from ..mig.steps import Step
 from ..mig.wanted import WantedGpu, entries_from_json, instances_from_json, selectors
-from . import caps, cuda, driver, journal, kernel, lock, services
+from . import caps, cuda, driver, journal, kernel, lock, services, usage
 from .engine import Engine, Options, Outcome, hangs
 from .errors import ModeNotEffective, NoHistory, NotAsWanted
 from .nvml import Nvml
@@ -122,6 +122,11 @@ def _info(nvml: Nvml, request: Request) -> Outcome:
     if profiles:
         data["profiles"] = {str(i): _card_json(card) for i, card in (state.cards or {}).items()}
     return Outcome(state, state, data=data)
+
+
+def _usage(nvml: Nvml, request: Request) -> Outcome:
+    state = read(nvml)
+    return Outcome(state, state, data={"usage": usage.measure(nvml, state.gpus)})
 
 
 def _history(nvml: Nvml, request: Request) -> Outcome:
@@ -280,6 +285,7 @@ _READ_ONLY: Dict[str, Callable[[Nvml, Request], Outcome]] = {
     "driver": _driver,
     "verify": _verify,
     "history": _history,
+    "usage": _usage,
 }
 _CHANGING: Dict[str, Planner] = {
     "layout": _plan_layout,
