@@ -89,6 +89,7 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=1000)
     parser.add_argument("--gpus", default="8xA100-80GB", help="GPUs of each node")
     parser.add_argument("--forks", type=int, default=32)
+    parser.add_argument("--only", action="append", metavar="COMMAND", help="of those in the table; again for more")
     options = parser.parse_args()
     good = True
     with tempfile.TemporaryDirectory(prefix="migprov-state-") as name:
@@ -101,6 +102,8 @@ def main() -> int:
             )
             print(HEAD, flush=True)
             for title, arguments in commands(fleet, folder, options.forks):
+                if options.only and title not in options.only:
+                    continue
                 run = measured(title, folder / "output", *arguments)
                 print(row(run, options.nodes), flush=True)
                 good = good and run.code == 0 and run.peak_mb <= MOST_MB

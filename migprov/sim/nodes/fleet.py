@@ -18,6 +18,7 @@ from migprov.sim.nodes.node import START_SECONDS, FleetNode, interpreter_for, ru
 
 _FILES = (record.NAME, "inventory.yml", "known_hosts", "id_ed25519", "id_ed25519.pub")
 _PORT_ATTEMPTS = 5
+_EACH_SECONDS = 0.2  # more, for each of hundreds of servers that start at once
 
 
 @dataclass
@@ -190,7 +191,7 @@ def _start(fleet: Fleet) -> None:
     for _ in range(_PORT_ATTEMPTS):
         for node in waiting:
             node.launch()
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + START_SECONDS + len(waiting) * _EACH_SECONDS
         waiting = [node for node in waiting if not node.wait(deadline)]
         if not waiting:
             return
