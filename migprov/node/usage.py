@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..mig.errors import MigError
 from ..mig.state import Gpu, GpuInstance
@@ -25,11 +25,12 @@ def _gpu(nvml: Nvml, gpu: Gpu) -> Dict[str, Any]:
         busy = nvml.busy_percent(gpu.uuid)
         if gpu.mig_current:
             memory = nvml.instances_memory_mib(gpu.uuid)
-            instances = [_instance(instance, memory.get(instance.gi_id, (None, None))) for instance in gpu.instances]
+            instances = [_instance(instance, memory) for instance in gpu.instances]
     except MigError:
         pass  # it went away since its state was read; the next sample tells how it is
     return {"gpu": gpu.index, "uuid": gpu.uuid, "busy_percent": busy, "instances": instances}
 
 
-def _instance(instance: GpuInstance, memory: Sequence[Optional[int]]) -> Dict[str, Any]:
-    return {"gi_id": instance.gi_id, "memory_mib": memory[0], "memory_used_mib": memory[1]}
+def _instance(instance: GpuInstance, memory: Dict[int, Tuple[int, int]]) -> Dict[str, Any]:
+    total, used = memory.get(instance.gi_id or 0, (None, None))
+    return {"gi_id": instance.gi_id, "memory_mib": total, "memory_used_mib": used}
