@@ -74,7 +74,7 @@ def merged(text: str, name: str, entries: Sequence[Mapping[str, Any]]) -> str:
         return text
     made = _edited(text, name, wanted)
     expected = {**document, "mig-configs": {**document["mig-configs"], name: wanted}}
-    if _loaded(made) != expected:
+    if not _is(made, expected):
         # In a form that lines cannot be put into: the content stays, the form does not.
         made = yaml.safe_dump(expected, sort_keys=False)
     return made
@@ -103,14 +103,27 @@ def _edited(text: str, name: str, wanted: list[dict[str, Any]]) -> str:
     if configs is None or not configs.value or configs.flow_style:
         return yaml.safe_dump({**_document(text), "mig-configs": {name: wanted}}, sort_keys=False)
     lines = text.splitlines(keepends=True)
-    first = configs.value[0][0].start_mark
-    start = end = first.line
-    for key, value in configs.value:
+    keys = [key.start_mark.line for key, _value in configs.value]
+    start = end = keys[0]
+    for number, (key, value) in enumerate(configs.value):
         if key.value == name:
-            start, end = key.start_mark.line, value.end_mark.line + (1 if value.end_mark.column else 0)
-            # A block ends where the next thing begins: the comments between belong to that.
+            start = keys[number]
+            end = keys[number + 1] if number + 1 < len(keys) else _end(value.end_mark, lines)
+            # Comments in between belong to what follows.
             while end > start + 1 and re.match(r"\s*(#|$)", lines[end - 1]):
                 end -= 1
     block = yaml.safe_dump({name: wanted}, sort_keys=False)
-    ours = "".join(" " * first.column + line for line in block.splitlines(keepends=True))
+    ours = "".join(" " * configs.value[0][0].start_mark.column + line for line in block.splitlines(keepends=True))
     return "".join(lines[:start]) + ours + "".join(lines[end:])
+
+
+def _end(mark: yaml.Mark, lines: list[str]) -> int:
+    """The first line behind a value: the mark's, unless the value ends within it."""
+    return mark.line + 1 if mark.line < len(lines) and lines[mark.line][: mark.column].strip() else mark.line
+
+
+def _is(text: str, expected: Any) -> bool:
+    try:
+        return bool(yaml.safe_load(text) == expected)
+    except yaml.YAMLError:
+        return False
