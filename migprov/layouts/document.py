@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -28,6 +28,18 @@ MAX_KEYS = 10_000
 
 Scalar = str | int | bool | None
 LineOf = Callable[[int], int]
+
+
+class Kind(NamedTuple):
+    """What kind of file is read: its name and its beginning in messages, and how much of it is too much."""
+
+    name: str = "layout file"
+    begin: str = "Begin with version: v1 and mig-configs."
+    most_elements: int = MAX_ELEMENTS
+    most_nodes: int = MAX_NODES
+
+
+LAYOUT_FILE = Kind()
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -90,12 +102,12 @@ class _Open:
     children: list[Node] = field(default_factory=list)
 
 
-def read(text: str, source: str, line_of: LineOf = lambda line: line) -> Node:
+def read(text: str, source: str, line_of: LineOf = lambda line: line, kind: Kind = LAYOUT_FILE) -> Node:
     """Read one YAML document; ``line_of`` maps a line of ``text`` to the line to report.
 
     Raises LayoutError: not YAML, no or several documents, a duplicate key, a tag, or beyond the bounds.
     """
-    builder = _Builder(source, line_of)
+    builder = _Builder(source, line_of, kind)
     try:
         for event in yaml.parse(text, Loader=_Loader):
             builder.take(event)
@@ -110,15 +122,16 @@ def read(text: str, source: str, line_of: LineOf = lambda line: line) -> Node:
     except (ValueError, OverflowError) as error:  # PyYAML converts escapes such as "\UFFFFFFFF" unchecked
         raise builder.wrong(0, f"not YAML: {error}") from None
     if builder.root is None:
-        raise builder.wrong(1, "the file is empty", "Begin with version: v1 and mig-configs.")
+        raise builder.wrong(1, "the file is empty", kind.begin)
     return builder.root
 
 
 class _Builder:
     """Builds the tree from events; a stack takes the place of recursion."""
 
-    def __init__(self, source: str, line_of: LineOf) -> None:
+    def __init__(self, source: str, line_of: LineOf, kind: Kind) -> None:
         self.root: Node | None = None
+        self._kind = kind
         self._source = source
         self._line_of = line_of
         self._stack: list[_Open] = []
@@ -152,12 +165,12 @@ class _Builder:
             opened = self._stack.pop()
             self._complete(self._close(opened), opened.anchor)
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
-            raise self._error(line, "a second YAML document begins here", "A layout file holds one document.")
+            raise self._error(line, "a second YAML document begins here", f"A {self._kind.name} holds one document.")
 
     def _complete(self, node: Node, anchor: str | None) -> None:
         self._read += 1
-        if node.height > MAX_DEPTH or max(self._read, node.size) > MAX_NODES:
-            limit = f"{MAX_DEPTH} levels or {MAX_NODES} values"
+        if node.height > MAX_DEPTH or max(self._read, node.size) > self._kind.most_nodes:
+            limit = f"{MAX_DEPTH} levels or {self._kind.most_nodes} values"
             raise self._error(node.line, f"more than {limit}, aliases followed", "Split the file.")
         if anchor is not None:
             self._anchors[anchor] = node
@@ -168,7 +181,7 @@ class _Builder:
             self.root = node
 
     def _check_length(self, opened: _Open, newest: Node) -> None:
-        most = 2 * MAX_KEYS if opened.mapping else MAX_ELEMENTS
+        most = 2 * MAX_KEYS if opened.mapping else self._kind.most_elements
         if len(opened.children) > most:
             what = (
                 f"a mapping of more than {MAX_KEYS} keys" if opened.mapping else f"a list of more than {most} elements"

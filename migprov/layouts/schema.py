@@ -43,14 +43,14 @@ def problems(root: Node, source: str) -> list[Problem]:
     """What the schema finds wrong in a document, in the order of the file; at most ``MOST_PROBLEMS``."""
     found: list[Problem] = []
     for error in _validator().iter_errors(root.plain()):
-        found.extend(problem for leaf in _leaves(error) for problem in _problems(leaf, root, source))
+        found.extend(problem for leaf in leaves(error) for problem in _problems(leaf, root, source))
         if len(found) > MOST_PROBLEMS:
             break
     unique = sorted(dict.fromkeys(found), key=lambda problem: problem.line)
     return unique[:MOST_PROBLEMS]
 
 
-def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+def leaves(error: ValidationError) -> Iterator[ValidationError]:
     """Of a choice that failed, the errors of the alternative of the value's own kind; else the choice."""
     if error.validator != "anyOf":
         yield error
@@ -61,7 +61,7 @@ def _leaves(error: ValidationError) -> Iterator[ValidationError]:
         yield error  # the words for the choice say more than a regular expression
         return
     for inner in fitting[0]:
-        yield from _leaves(inner)
+        yield from leaves(inner)
 
 
 def _branches(error: ValidationError) -> list[list[ValidationError]]:
