@@ -18,15 +18,18 @@ from migprov.sim.nodes import Fleet, FleetNode, up
 from migprov.sim.nodes import processes as running
 from migprov.sim.nodes.node import MARK
 
-from .rolls_moments import Moments
+from .rolls_moments import HOOKS, Moments
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "halves"
-LAYOUT = {"version": "v1", "mig-configs": {NAME: [{"devices": "all", "mig-enabled": True, "mig-devices": {"3g.40gb": 2}}]}}
+LAYOUT = {
+    "version": "v1",
+    "mig-configs": {NAME: [{"devices": "all", "mig-enabled": True, "mig-devices": {"3g.40gb": 2}}]},
+}
 WANTED = ["3g.40gb", "3g.40gb"]
 PRODUCT = "1xH100-80GB-SXM"
-"""MIG mode of a Hopper needs no reset, so a node's change is five writes: the mode, two GPU and two compute instances."""
 WRITES = 5
+"""A Hopper needs no reset for MIG mode, so a node's change is the mode, two GPU instances and two compute instances."""
 
 
 class Ground:
@@ -77,6 +80,8 @@ class Ground:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_SSH_ARGS": "-F /dev/null -C -o ControlMaster=auto -o ControlPersist=60s",
             **self.moments.environment,
+            # This checkout, whatever is installed.
+            "PYTHONPATH": f"{HOOKS / 'python'}:{ROOT}",
         }
 
     def reset(self) -> None:
@@ -130,7 +135,10 @@ def _is_wanted(node: FleetNode) -> bool:
 def ground(nodes: int, steps: Sequence[int]) -> Iterator[Ground]:
     """A fleet of so many nodes with one GPU each, in a folder of its own; all of it goes at the end."""
     # A short path: OpenSSH's control sockets lie below it.
-    with tempfile.TemporaryDirectory(prefix="rolls-", ignore_cleanup_errors=True) as name, contextlib.ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="rolls-", ignore_cleanup_errors=True) as name,
+        contextlib.ExitStack() as stack,
+    ):
         folder = Path(name)
         folder.chmod(0o755)
         home = folder / "home"

@@ -19,7 +19,7 @@ CREATE = "nvmlDeviceCreateGpuInstanceWithPlacement"
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong. `when` tells the moment; None: it is laid before the roll begins, and only writes meet it.
+    """One thing that goes wrong. `when` tells the moment; None: before the roll begins, for only writes meet it.
 
     `unreachable`: the node cannot be reached, which is another exit status than a failure.
     """
@@ -80,15 +80,17 @@ def _release(node: FleetNode) -> None:
         node.sim.release(pid)
 
 
-SHORT = {"mig_layout_node_timeout": 20, "mig_layout_look_timeout": 20}
+SHORT = {"mig_layout_node_timeout": 30, "mig_layout_look_timeout": 30}
 """Seconds for a node that answers no more. Long enough for one that does, also on a machine with much to do."""
 
-FAULTS = (
-    Fault("unreachable", _stop, lambda node: node.start(), _batch_begins, unreachable=True),
-    Fault("lost in its turn", _stop, lambda node: node.start(), _change_begins, unreachable=True),
-    Fault("failing", lambda node: node.sim.fault(0, CREATE, error="UNKNOWN", skip=1), _clear),
-    Fault("hanging", _hang, _end_hanging, variables=SHORT),
-    Fault("frozen", _freeze, _thaw, _batch_begins, variables=SHORT),
-    Fault("refusing", _hold, _release, _batch_begins),
-    Fault("refusing in its turn", _hold, _release, _change_begins),
-)
+UNREACHABLE = Fault("unreachable", _stop, lambda node: node.start(), _batch_begins, unreachable=True)
+FAILING = Fault("failing", lambda node: node.sim.fault(0, CREATE, error="UNKNOWN", skip=1), _clear)
+HANGING = Fault("hanging in the driver", _hang, _end_hanging, variables=SHORT)
+FROZEN = Fault("frozen", _freeze, _thaw, _batch_begins, variables=SHORT)
+REFUSING = Fault("refusing", _hold, _release, _batch_begins)
+LOST = Fault("lost at the change", _stop, lambda node: node.start(), _change_begins, unreachable=True)
+TAKEN = Fault("refusing at the change", _hold, _release, _change_begins)
+FAULTS = (UNREACHABLE, FAILING, HANGING, FROZEN, REFUSING)
+"""At every position."""
+LATE_FAULTS = (LOST, TAKEN)
+"""After the node's own look too, between it and the change."""

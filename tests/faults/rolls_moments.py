@@ -31,12 +31,11 @@ class Moments:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What lets a program meet here."""
+        """What lets a program meet here, beside `HOOKS/python` on its PYTHONPATH."""
         return {
             "ANSIBLE_CALLBACK_PLUGINS": str(HOOKS / "callbacks"),
             "ANSIBLE_CALLBACKS_ENABLED": "moments",
             "MIGPROV_TEST_MOMENTS": str(self._path),
-            "PYTHONPATH": str(HOOKS / "python"),
         }
 
     @contextlib.contextmanager

@@ -48,13 +48,17 @@ def _playbook(ground: Ground) -> list[str]:
 
 
 def _command(ground: Ground) -> list[str]:
-    extra = ["-e", json.dumps(dict(ground.variables))] if ground.variables else []
     where = ["-i", str(ground.fleet.inventory), "--steps", ",".join(map(str, ground.steps))]
-    return ["migprov", "rollout", str(ground.layout), NAME, *where, *extra]
+    return ["migprov", "rollout", str(ground.layout), NAME, *where, *_extra(ground)]
 
 
 def _resume(ground: Ground) -> list[str]:
-    return ["migprov", "rollout", "--resume"]
+    return ["migprov", "rollout", "--resume", *_extra(ground)]
+
+
+def _extra(ground: Ground) -> list[str]:
+    """Their values are kept in no record, so they are given each time."""
+    return ["-e", json.dumps(dict(ground.variables))] if ground.variables else []
 
 
 # ansible-playbook answers 2 when the guard of the next batch fails, 4 when there was no next batch.
