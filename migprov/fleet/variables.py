@@ -13,6 +13,7 @@ from typing import Any
 from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import AnsibleVaultError
 from ansible.template import Templar
 
 from ..errors import InventoryError
@@ -36,17 +37,25 @@ class Host:
         Raises:
             InventoryError: its template cannot be resolved, or it is encrypted and the secret is missing.
         """
+        known = self._known()
+        if name not in known:
+            return None
+        if self._templar is None:
+            self._templar = Templar(loader=self._loader, variables=dict(known))
         try:
-            if self._variables is None:
-                self._variables = self._read()
-            if name not in self._variables:
-                return None
-            if self._templar is None:
-                self._templar = Templar(loader=self._loader, variables=dict(self._variables))
-            return plain(self._templar.template(self._variables[name]))
+            return plain(self._templar.template(known[name]))
         except AnsibleError as error:
             hint = VAULT_HINT if about_vault(error) else "set it for this host"
             raise self.wrong(name, f"cannot be resolved: {first_line(error)}", hint) from error
+
+    def _known(self) -> Mapping[str, Any]:
+        if self._variables is None:
+            try:
+                self._variables = self._read()
+            except AnsibleError as error:
+                hint = VAULT_HINT if about_vault(error) else "see: ansible-inventory --list"
+                raise self.wrong("its variables", f"cannot be read: {first_line(error)}", hint) from error
+        return self._variables
 
     def wrong(self, variable: str, what: str, next: str) -> InventoryError:
         """The error that names this host and the variable."""
@@ -118,6 +127,10 @@ def first_line(error: Exception) -> str:
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
-def about_vault(error: Exception) -> bool:
-    """Whether a secret of a vault is what is missing. ansible-core has no one type for it."""
-    return any(word in str(error).lower() for word in ("vault", "decrypt"))
+def about_vault(error: BaseException | None) -> bool:
+    """Whether a vault's secret is what is missing. A template's error only quotes the reason."""
+    while error is not None:
+        if isinstance(error, AnsibleVaultError) or "undecryptable" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -215,6 +215,17 @@ def test_a_secret_that_is_missing_is_said(vaulted: Path) -> None:
     assert "gpu1: ansible_user cannot be resolved" in ask(vaulted, ANSIBLE_VAULT_PASSWORD_FILE=str(wrong))
 
 
+def test_a_whole_file_without_its_secret(vaulted: Path) -> None:
+    file = vaulted / "group_vars" / "all.yml"
+    file.write_text("ansible_user: ops\n")
+    encrypt = ["ansible-vault", "encrypt", "--vault-password-file", str(vaulted.parent / "secret"), str(file)]
+    subprocess.run(encrypt, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    told = ask(vaulted)
+    assert "gpu1: its variables cannot be read: A vault password must be specified" in told
+    assert "Next: give the vault's secret" in told
+    assert ask(vaulted, ANSIBLE_VAULT_PASSWORD_FILE=str(vaulted.parent / "secret")) == "['gpu1'] ops\n"
+
+
 def test_a_layout_file_among_the_inventory_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "inventory"
     folder.mkdir()
