@@ -25,7 +25,7 @@ def lacks(workload: Workload, offer: Offer) -> str | None:
         if has is None:
             return f"its {what} is not known"
         if has < needs:
-            return f"it has {has:,.6g} {unit} and {needs:,.6g} are needed".replace(",", " ")
+            return f"it has {has:.6g} {unit} and {needs:.6g} are needed"
     missing = sorted(engine for engine in workload.engines if not offer.engines.get(engine))
     return f"it has no {' and no '.join(missing)}" if missing else None
 
