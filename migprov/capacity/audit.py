@@ -116,7 +116,8 @@ def _totals(findings: Sequence[Finding]) -> Totals:
 
 
 def _card(rows: Sequence[Usage]) -> tuple[int, int] | None:
-    """Memory and peak of one card. A card that was cut in the window has rows of both forms: the larger use counts."""
+    """Memory and peak of one card. Of one that was cut anew in the window, what it is now counts."""
+    rows = [row for row in rows if row.current] or rows
     sizes = [row.card_memory_mib for row in rows if row.card_memory_mib is not None]
     peaks = [row.memory_peak_mib for row in rows]
     if not sizes or any(peak is None for peak in peaks):

@@ -62,7 +62,8 @@ class Usage:
     `gpu` is the index, `uuid` that of the card, also for an instance. `product` is a key of the geometry table, `model`
     the name that the driver gives. `profile` is None for a card without MIG. `memory_total_mib` is that of the card or
     instance, `card_memory_mib` that of the whole card. `covered` is the share of the window in which there was a
-    sample. `memory_of` says whose memory the figures of a workload's row are.
+    sample. `memory_of` says whose memory the figures of a workload's row are. `current` is False where it was not seen
+    any more at the end of the window: a workload that has ended, an instance that is no more.
     """
 
     host: str
@@ -88,6 +89,7 @@ class Usage:
     first_seen: float | None = None
     last_seen: float | None = None
     memory_of: MemoryOf = "device"
+    current: bool = True
 
     @property
     def device(self) -> Device:

@@ -83,6 +83,8 @@ def _doubts(usage: Usage, by: Thresholds) -> list[str]:
             f"there are samples for {_percent(usage.covered)} of {span(usage.window_s)}, "
             f"{_percent(by.min_covered)} are needed"
         )
+    if not usage.current:
+        found.append("it was not seen any more at the end of the window: cut anew, removed, or no longer measured")
     if _used(usage, by) is None:
         found.append("the memory in use is not known for the whole time")
     if usage.memory_total_mib is None:

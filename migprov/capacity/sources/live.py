@@ -123,8 +123,10 @@ class _Host:
     def __init__(self, name: str) -> None:
         self.name = name
         self.rows: dict[tuple[Device, str | None, Labels | None], _Row] = {}
+        self.last = 0.0
 
     def add(self, result: Result, when: float) -> None:
+        self.last = when
         measured = {each["gpu"]: each for each in result.data.get("usage", ())}
         for gpu in (result.after or {}).get("gpus", ()):
             if gpu.get("error") or gpu["index"] not in measured:
@@ -196,10 +198,10 @@ class _Host:
 
     def usages(self, wanted: int, window_s: float) -> list[Usage]:
         """The rows; `wanted` samples would have been all of the window."""
-        return [_filled(row, wanted, window_s) for row in self.rows.values()]
+        return [_filled(row, wanted, window_s, row.last == self.last) for row in self.rows.values()]
 
 
-def _filled(row: _Row, wanted: int, window_s: float) -> Usage:
+def _filled(row: _Row, wanted: int, window_s: float, current: bool) -> Usage:
     known = row.memory_known and bool(row.memory)
     return replace(
         row.usage,
@@ -212,6 +214,7 @@ def _filled(row: _Row, wanted: int, window_s: float) -> Usage:
         util_p95=quantile(row.busy, 0.95) / 100 if row.busy else None,
         first_seen=row.first,
         last_seen=row.last,
+        current=current,
     )
 
 
