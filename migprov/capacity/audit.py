@@ -122,6 +122,6 @@ def _card(rows: Sequence[Usage]) -> tuple[int, int] | None:
     peaks = [row.memory_peak_mib for row in rows]
     if not sizes or any(peak is None for peak in peaks):
         return None
-    whole = max((row.memory_peak_mib or 0 for row in rows if row.gi_id is None), default=0)
-    cut = sum(row.memory_peak_mib or 0 for row in rows if row.gi_id is not None)
+    whole = max((row.memory_peak_mib or 0 for row in rows if row.whole), default=0)
+    cut = sum(row.memory_peak_mib or 0 for row in rows if not row.whole)
     return max(sizes), min(max(whole, cut), max(sizes))

@@ -17,11 +17,14 @@ MemoryOf = Literal["device", "workload"]
 
 
 class Device(NamedTuple):
-    """What names a card or, with `gi_id`, one of its GPU instances. `gpu` (UUID or index) is unique on its host."""
+    """What names a card or, with `gi_id` or `start`, one of its GPU instances. `gpu` (UUID or index) is unique on its
+    host.
+    """
 
     host: str
     gpu: str
-    gi_id: int | None
+    gi_id: int | None = None
+    start: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,18 +97,23 @@ class Usage:
     @property
     def device(self) -> Device:
         """The card or instance that the row is about."""
-        return Device(self.host, self.uuid or str(self.gpu), self.gi_id)
+        return Device(self.host, self.uuid or str(self.gpu), self.gi_id, self.start)
 
     @property
     def card(self) -> Device:
         """The card that the row is about, or whose instance it is about."""
-        return self.device._replace(gi_id=None)
+        return Device(self.host, self.uuid or str(self.gpu))
+
+    @property
+    def whole(self) -> bool:
+        """Whether the row is about a whole card."""
+        return self.gi_id is None and self.profile is None
 
     @property
     def name(self) -> str:
         """`gpu1/0` or `gpu1/0 3g.40gb at 4`; the UUID where the index is not known."""
         text = f"{self.host}/{self.uuid if self.gpu is None else self.gpu}"
-        if self.gi_id is None and self.profile is None:
+        if self.whole:
             return text
         where = f"at {self.start}" if self.start is not None else f"instance {self.gi_id}"
         return f"{text} {self.profile or 'unknown profile'} {where}"

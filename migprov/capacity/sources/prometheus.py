@@ -308,9 +308,9 @@ def _without_parents(rows: Mapping[_Key, Usage]) -> dict[_Key, Usage]:
     """Without the rows of cards whose instances are measured at the same time: that would count all of it twice."""
     cut: dict[str, float] = {}
     for row in rows.values():
-        if row.gi_id is not None and row.current:
+        if not row.whole and row.current:
             cut[row.uuid] = min(cut.get(row.uuid, math.inf), row.first_seen or 0)
-    return {key: row for key, row in rows.items() if row.gi_id is not None or not (row.current and row.uuid in cut)}
+    return {key: row for key, row in rows.items() if not row.whole or not (row.current and row.uuid in cut)}
 
 
 def _together(one: Usage, other: Usage) -> Usage:
