@@ -18,7 +18,7 @@ from migprov.fleet.roll.folder import start_ticks
 from migprov.fleet.roll.record import Story, stories
 
 PROGRAM = [sys.executable, "-m", "migprov.cli"]
-LONGEST_S = 120.0
+LONGEST_S = 300.0
 LAYOUTS = """\
 version: v1
 mig-configs:

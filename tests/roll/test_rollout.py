@@ -6,11 +6,15 @@ import json
 import stat
 from typing import TYPE_CHECKING
 
+import pytest
+
 from .conftest import writes
 from .control import Control
 
 if TYPE_CHECKING:
     from migprov.sim.nodes import Fleet
+
+pytestmark = pytest.mark.timeout(900)
 
 CREATE = "nvmlDeviceCreateGpuInstanceWithPlacement"
 

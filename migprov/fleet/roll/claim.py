@@ -135,11 +135,11 @@ def give_up(folder: Path, id: str) -> None:
     """
     story = read(places.chosen(folder, id))
     with places.starting(folder):
+        if story.state == "ended":
+            raise BadRequest(f"The roll {story.id} is ended already ({story.last.get('result')}).")
         held = None if story.playbook_runs else places.take(story.folder)
-        if held is None or story.state == "ended":
-            if held is not None:
-                os.close(held)
-            raise BadRequest(f"The roll {story.id} is {'ended' if story.state == 'ended' else 'at work'}.")
+        if held is None:
+            raise BadRequest(f"The roll {story.id} is at work.", next="wait for its end, or stop it with Ctrl-C")
         record = Record(story.folder, held)
     record.write("ended", reason="Given up; its nodes are as it left them.", result="given_up")
     record.close()

@@ -81,7 +81,7 @@ def _run(job: Mapping[str, Any], private: Path) -> tuple[int, str | None]:
         playbook=_playbook(job, private),
         inventory=job["inventory"],
         cmdline=shlex.join(options),
-        envvars=_environment(),
+        envvars=environment(),
         fact_cache_type="",
         suppress_env_files=True,
         event_handler=event,
@@ -133,7 +133,8 @@ def _forks() -> int:
     return FORKS if origin == "default" else int(value)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What ansible-playbook is told beside the caller's environment."""
     from ansible import constants
 
     beside = str(Path(sys.executable).parent)

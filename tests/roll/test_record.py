@@ -1,0 +1,101 @@
+"""The record survives what may happen to it, and says how a roll stands."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migprov.fleet.roll import folder
+from migprov.fleet.roll.record import Record, read, stories
+from migprov.fleet.roll.standing import standing
+
+ID = "20260101-000000-abcd"
+
+
+def begin(base: Path) -> Record:
+    roll = base / ID
+    folder.make_private(roll)
+    held = folder.take(roll)
+    assert held is not None
+    record = Record(roll, held)
+    record.write(
+        "begun", id=ID, who="me", name="voice", hosts=["a", "b", "c"], options={"kind": "rollout", "extra": ["x"]}
+    )
+    return record
+
+
+def node(host: str, result: str = "done") -> dict[str, Any]:
+    return {"host": host, "result": result, "message": None, "before": None, "after": None}
+
+
+def test_a_roll_is_running_while_it_is_held(tmp_path: Path) -> None:
+    record = begin(tmp_path)
+    assert read(record.folder).state == "running"
+    assert folder.take(record.folder) is None
+    record.write("looked", nodes={"a": {"changes": False, "error": None}, "b": {"changes": True, "error": None}})
+    record.write("batch", number=1, hosts=["b", "c"])
+    record.write("playbook", number=1, pid=os.getpid(), start_ticks=folder.start_ticks(os.getpid()))
+    record.write("node", **node("b", "failed"))
+    record.close()
+    story = read(record.folder)
+    assert (story.state, story.playbook_runs, story.in_hand) == ("killed", True, ("c",))
+    assert (story.done, story.failed, story.left) == (["a"], ["b"], ["b"])
+    stands = standing(story)
+    assert (stands.maybe_drained, stands.playbook) == (("c", "b"), os.getpid())
+    assert stands.next == f"migprov rollout --resume {ID} -e x=..."
+
+
+@pytest.mark.parametrize("last", ["paused", "stopped", "ended"])
+def test_how_it_ended(tmp_path: Path, last: str) -> None:
+    record = begin(tmp_path)
+    record.write(last, reason="why", result="how")
+    record.close()
+    stands = standing(read(record.folder))
+    assert (stands.state, stands.result, stands.reason) == (last, "how", "why")
+    assert (stands.next is None) == (last == "ended")
+
+
+def test_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    record = begin(tmp_path)
+    record.write("batch", number=1, hosts=["a"])
+    record.close()
+    journal = record.folder / "journal.jsonl"
+    with journal.open("ab") as file:
+        file.write(b'{"event": "no')
+    assert read(record.folder).in_hand == ("a",)
+    held = folder.take(record.folder)
+    assert held is not None
+    again = Record(record.folder, held)
+    again.write("node", **node("a"))
+    again.close()
+    assert [json.loads(line)["event"] for line in journal.read_text().splitlines()] == ["begun", "batch", "node"]
+    assert read(record.folder).done == ["a"]
+
+
+def test_a_process_that_is_another_one_by_now(tmp_path: Path) -> None:
+    record = begin(tmp_path)
+    record.write("playbook", number=1, pid=os.getpid(), start_ticks=1)
+    record.close()
+    assert not read(record.folder).playbook_runs
+
+
+def test_folders_that_never_became_a_roll(tmp_path: Path) -> None:
+    (tmp_path / "20260101-000000-ffff").mkdir()
+    (tmp_path / "notes").mkdir()
+    begin(tmp_path).close()
+    assert [story.id for story in stories(tmp_path)] == [ID]
+    assert stories(tmp_path / "missing") == []
+
+
+def test_a_folder_that_others_could_read_is_shut(tmp_path: Path) -> None:
+    shared = tmp_path / "rolls"
+    shared.mkdir(mode=0o755)
+    folder.make_private(shared)
+    assert shared.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "file").touch()
+    with pytest.raises(folder.CannotRecord):
+        folder.make_private(tmp_path / "file" / "rolls")
