@@ -23,6 +23,7 @@ _COMMANDS = {
     "history": ("history", "the changes of a node: when, who, from, to, result"),
     "verify": ("verify", "check that every GPU is exactly as a layout says"),
     "export": ("export", "the present layout, as a layout file"),
+    "plan": ("plan", "workloads on the fewest cards: a layout for each node, proven"),
     "sim": ("sim", "simulated GPU nodes: try layouts without a GPU"),
 }
 
