@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from ..errors import BadRequest, MigprovError
+from ..errors import BadRequest, MigprovError, SourceUnreachable
 from ..result import Result
 
 DONE = 0
@@ -32,6 +32,8 @@ def of_results(results: Iterable[Result]) -> int:
 
 def of_error(error: MigprovError) -> int:
     """The exit code of an error that ended the command."""
+    if isinstance(error, SourceUnreachable):
+        return UNREACHABLE
     return BAD_REQUEST if isinstance(error, BadRequest) else FAILED
 
 

@@ -24,6 +24,7 @@ _COMMANDS = {
     "verify": ("verify", "check that every GPU is exactly as a layout says"),
     "export": ("export", "the present layout, as a layout file"),
     "plan": ("plan", "workloads on the fewest cards: a layout for each node, proven"),
+    "audit": ("audit", "who is hollow: what each GPU is used for, and what would do"),
     "sim": ("sim", "simulated GPU nodes: try layouts without a GPU"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..result import Result
@@ -19,9 +19,14 @@ _WIDE = 200
 
 def print_json(results: Iterable[Result]) -> None:
     """One line a node, nothing else."""
+    print_objects(_object(result) for result in results)
+
+
+def print_objects(objects: Iterable[Mapping[str, Any]]) -> None:
+    """One line an object, nothing else."""
     # JSON is UTF-8 or, where standard output is not, ASCII.
     plain = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
-    write("".join(json.dumps(_object(result), ensure_ascii=plain) + "\n" for result in results))
+    write("".join(json.dumps(each, ensure_ascii=plain) + "\n" for each in objects))
 
 
 def _object(result: Result) -> dict[str, Any]:

@@ -42,13 +42,14 @@ def sample(
     for_s: float = FOR_S,
     every_s: float = EVERY_S,
     forks: int | None = None,
+    node_s: float | None = None,
     on_event: Callable[[Event], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Sampled:
     """Ask every node every `every_s` seconds for `for_s` seconds, over one connection each. Never writes.
 
-    `forks`: nodes at once (default: all of them up to 256); the next begin when those are through. Once `stop` is set
-    no further sample is taken.
+    `forks`: nodes at once (default: all of them up to 256); the next begin when those are through. `node_s`: seconds
+    for a node beyond `for_s`. Once `stop` is set no further sample is taken.
 
     Raises:
         BadRequest: a time is not above 0, or `for_s` is shorter than `every_s`.
@@ -70,7 +71,7 @@ def sample(
         task,
         forks=forks or max(1, min(len(chosen), AT_ONCE)),
         on_event=on_event,
-        node_timeout_s=for_s + min(patience, 10 * every_s) + _GRACE_S,
+        node_timeout_s=for_s + (min(patience, 10 * every_s) + _GRACE_S if node_s is None else node_s),
         raise_on_error=False,
     )
     wanted = math.floor(for_s / every_s) + 1
