@@ -27,7 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "connect": {"mig", "node", "layouts", *SHARED},
     "fleet": {"mig", "node", "layouts", "connect", *SHARED},
     "capacity": {"mig", "node", "layouts", "connect", "fleet", *SHARED},
-    "render": {"mig", "layouts", "capacity", *SHARED},
+    "render": {"mig", "layouts", "fleet", "capacity", *SHARED},
     "report": {"mig", "layouts", "capacity", "render", *SHARED},
     "cli": {"mig", "node", "layouts", "connect", "fleet", "capacity", "render", "report", "", *SHARED},
     "sim": {"mig", *SHARED},
@@ -35,7 +35,7 @@ ARROWS: dict[str, set[str]] = {
 }
 SHIPPED = ("mig", "node")
 # What a dependency is called where it is imported.
-IMPORT_NAMES = {"ansible-core": "ansible", "nvidia-ml-py": "pynvml", "pyyaml": "yaml"}
+IMPORT_NAMES = {"ansible-core": "ansible", "ansible-runner": "ansible_runner", "nvidia-ml-py": "pynvml", "pyyaml": "yaml"}
 
 
 class Import(NamedTuple):
