@@ -127,3 +127,18 @@ K8S_MIG_MANAGER: Dict[str, Any] = {
     },
     **_WHICH_RULES,
 }
+SLURM_GRES: Dict[str, Any] = {
+    "argument_spec": {
+        "node": {"type": "str", "required": True},
+        "conf": {"type": "str", "default": "/etc/slurm/slurm.conf"},
+        "gres_conf": {"type": "str"},
+        "mode": {"type": "str", "choices": ["autodetect", "explicit"], "required": True},
+        "gpus": {"type": "list", "elements": "dict", "required": True},
+        "profiles": {"type": "dict"},
+        "type": {"type": "str", "default": ""},
+        "dev": {"type": "str", "default": "/dev"},
+        "take": {"type": "bool", "default": False},
+        "force": {"type": "bool", "default": False},
+        "restart": {"type": "list", "elements": "str", "default": ["systemctl", "restart", "slurmctld"]},
+    },
+}

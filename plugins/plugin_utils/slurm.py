@@ -31,13 +31,14 @@ class SlurmAction(CommandsAction):
         self._refuse_async()
         result: dict[str, Any] = ActionBase.run(self, tmp, task_vars)
         library.require()
+        from migprov.errors import MigprovError
         from migprov.fleet import slurm
 
         options = self._options()
         commands = slurm.with_conf(OverAnsible(self), options.get("conf"))
         try:
             return {**result, **self.work(commands, options)}
-        except library.NodeError as error:
+        except MigprovError as error:
             return {**result, "changed": False, **failure(error.to_json())}
 
 

@@ -28,6 +28,9 @@ MODULES = [
     "mig_mode",
     "mig_rollback",
     "mig_verify",
+    "slurm_gres",
+    "slurm_node",
+    "slurm_node_info",
 ]
 
 
@@ -85,7 +88,9 @@ def test_a_stub_that_is_run_as_a_module_says_that_nothing_was_changed(name: str,
     arguments["mig_instances"] = {"gpus": [0], "instances": {}}
     arguments["mig_boot_info"] = {"current": True}
     arguments["k8s_node"] = {"node": "x", "state": "uncordoned"}
-    arguments["k8s_node_info"] = {"node": "x"}
+    arguments["k8s_node_info"] = arguments["slurm_node_info"] = {"node": "x"}
+    arguments["slurm_node"] = {"node": "x", "state": "resumed"}
+    arguments["slurm_gres"] = {"node": "x", "mode": "explicit", "gpus": []}
     arguments["k8s_mig_manager"] = {"node": "x", "file": "x", "name": "y"}
     arguments["mig_layout"] = arguments["mig_verify"] = {"file": "x", "name": "y"}
     given = json.dumps({"ANSIBLE_MODULE_ARGS": arguments.get(name, {})})

@@ -17,6 +17,7 @@ TIMEOUT_S = 3600.0
 """Seconds that jobs are given to end."""
 SETTLE_S = 60.0
 """Seconds that slurmd is given to answer after a resume."""
+_GIVE_BACK_S = 15.0
 POLL_S = 5.0
 """Longest pause between two looks, in seconds; the first ones are shorter."""
 
@@ -178,10 +179,10 @@ class _Waiting:
             return f"{self._plan.note.capitalize()}." if self._plan.note else "It stays drained, as it was found."
         try:
             self._client.resume()
-            node = self._client.node()
+            node = _look_until(self._client, lambda found: found.in_service, _GIVE_BACK_S)
         except SlurmError as error:
-            return f"It could not be given back to Slurm and stays drained ({error.message})."
-        return "It stays drained." if node.drained else "It is in service again."
+            return f"It could not be given back to Slurm ({error.message})."
+        return "It is in service again." if node.in_service else f"It was given back to Slurm and is {node.text}."
 
 
 def _assert_drained(node: Node, step: Step) -> None:

@@ -68,3 +68,9 @@ class NotAsWritten(SlurmError):
     """Slurm took a change and, read again, the node is not so."""
 
     code = "slurm_effect_missing"
+
+
+class CannotEdit(SlurmError):
+    """slurm.conf or gres.conf cannot be edited for one node alone. It was not changed."""
+
+    code = "slurm_files"
