@@ -35,7 +35,12 @@ ARROWS: dict[str, set[str]] = {
 }
 SHIPPED = ("mig", "node")
 # What a dependency is called where it is imported.
-IMPORT_NAMES = {"ansible-core": "ansible", "ansible-runner": "ansible_runner", "nvidia-ml-py": "pynvml", "pyyaml": "yaml"}
+IMPORT_NAMES = {
+    "ansible-core": "ansible",
+    "ansible-runner": "ansible_runner",
+    "nvidia-ml-py": "pynvml",
+    "pyyaml": "yaml",
+}
 
 
 class Import(NamedTuple):
