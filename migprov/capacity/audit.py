@@ -96,8 +96,9 @@ def _largest(usage: Usage) -> tuple[int, str]:
 
 def _worst(finding: Finding) -> tuple[Any, ...]:
     own = finding.usage
-    place = (own.host, own.gpu is None, own.gpu or 0, own.uuid, own.gi_id or -1, own.profile or "")
-    return KINDS.index(finding.verdict.kind), -(finding.verdict.unused_mib or 0), *place
+    card = own.host, -1 if own.gpu is None else own.gpu, own.uuid
+    inside = [-1 if each is None else each for each in (own.start, own.gi_id)]
+    return KINDS.index(finding.verdict.kind), -(finding.verdict.unused_mib or 0), *card, *inside, own.profile or ""
 
 
 def _totals(findings: Sequence[Finding]) -> Totals:

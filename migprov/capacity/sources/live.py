@@ -49,7 +49,7 @@ def sample(
     """Ask every node every `every_s` seconds for `for_s` seconds, over one connection each. Never writes.
 
     `forks`: nodes at once (default: all of them up to 256); the next begin when those are through. `node_s`: seconds
-    for a node beyond `for_s`. Once `stop` is set no further sample is taken.
+    for a node beyond twice `for_s`. Once `stop` is set no further sample is taken.
 
     Raises:
         BadRequest: a time is not above 0, or `for_s` is shorter than `every_s`.
@@ -61,9 +61,10 @@ def sample(
     chosen = list(targets)
     stop = stop or threading.Event()
     seen = {target.name: _Host(target.name) for target in chosen}
+    wanted = math.floor(round(for_s / every_s, 6)) + 1
 
     def task(node: Node) -> Result:
-        return _watch(node, seen[node.name], for_s, every_s, stop)
+        return _watch(node, seen[node.name], wanted, for_s, every_s, stop)
 
     patience = max((target.timeout for target in chosen), default=0.0)
     results = run(
@@ -71,27 +72,23 @@ def sample(
         task,
         forks=forks or max(1, min(len(chosen), AT_ONCE)),
         on_event=on_event,
-        node_timeout_s=for_s + (min(patience, 10 * every_s) + _GRACE_S if node_s is None else node_s),
+        node_timeout_s=2 * for_s + (patience + _GRACE_S if node_s is None else node_s),
         raise_on_error=False,
     )
-    wanted = math.floor(for_s / every_s) + 1
     return Sampled([usage for host in seen.values() for usage in host.usages(wanted, for_s)], results)
 
 
-def _watch(node: Node, seen: _Host, for_s: float, every_s: float, stop: threading.Event) -> Result:
+def _watch(node: Node, seen: _Host, wanted: int, for_s: float, every_s: float, stop: threading.Event) -> Result:
+    """All samples of one node: later ones where it is slow, and fewer where it would take more than twice the time."""
     begun = time.monotonic()
-    result = node.usage()
-    seen.add(result, time.time())
-    for number in range(1, math.floor(for_s / every_s) + 1):
-        # By the clock, not by what the last took: after a slow sample those that are overdue are left out.
-        left = begun + number * every_s - time.monotonic()
-        if left <= -every_s:
-            continue
-        if stop.wait(max(left, 0)):
-            break
+    while True:
+        last = time.monotonic()
         result = node.usage()
         seen.add(result, time.time())
-    return result
+        if seen.samples >= wanted or time.monotonic() - begun > 2 * for_s + _GRACE_S / 2:
+            return result
+        if stop.wait(max(last + every_s - time.monotonic(), 0)):
+            return result
 
 
 @dataclass
@@ -124,10 +121,14 @@ class _Host:
     def __init__(self, name: str) -> None:
         self.name = name
         self.rows: dict[tuple[Device, str | None, Labels | None], _Row] = {}
+        self.first = 0.0
         self.last = 0.0
+        self.samples = 0
 
     def add(self, result: Result, when: float) -> None:
+        self.first = self.first or when
         self.last = when
+        self.samples += 1
         measured = {each["gpu"]: each for each in result.data.get("usage", ())}
         for gpu in (result.after or {}).get("gpus", ()):
             if gpu.get("error") or gpu["index"] not in measured:
@@ -198,8 +199,9 @@ class _Host:
         )
 
     def usages(self, wanted: int, window_s: float) -> list[Usage]:
-        """The rows; `wanted` samples would have been all of the window."""
-        return [_filled(row, wanted, window_s, row.last == self.last) for row in self.rows.values()]
+        """The rows; `wanted` samples would have been all of the window, which is longer where the node was slow."""
+        took = max(window_s, round(self.last - self.first, 1))
+        return [_filled(row, wanted, took, row.last == self.last) for row in self.rows.values()]
 
 
 def _filled(row: _Row, wanted: int, window_s: float, current: bool) -> Usage:
