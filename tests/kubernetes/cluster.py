@@ -25,7 +25,7 @@ import yaml
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kubernetes.sh"
 STAND_IN = Path(__file__).with_name("stand_in.py")
-START_S = 90
+START_S = 300
 CONTROLLERS = "daemonset,disruption,garbagecollector,namespace,replicaset,serviceaccount,statefulset"
 
 

@@ -17,8 +17,16 @@ from migprov.fleet.kubernetes import Api, connect
 from . import cluster
 
 Json = dict[str, Any]
-WAIT_S = 30
+WAIT_S = 120
+"""For what always happens; how soon depends on the machine."""
 numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first of these tests also waits for the cluster."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from migprov.fleet.kubernetes.state import from_json, read
 
 from .conftest import Place, until
 
-QUICK = {"timeout_s": 20.0, "poll_s": 0.1}
+QUICK = {"timeout_s": 120.0, "poll_s": 0.1}
 SHORT = {"timeout_s": 1.0, "poll_s": 0.1}
 CHANGE = "layout voice"
 
