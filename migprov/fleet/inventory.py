@@ -89,7 +89,6 @@ class Inventory:
             return self._everyone
         self._manager.subset(limit)
         found = [host.name for host in self._manager.list_hosts()]
-        self._manager.subset(None)  # groups and `members` are of the whole inventory
         if not found:
             known = ", ".join(self._everyone[:5]) + (", ..." if len(self._everyone) > 5 else "")
             raise InventoryError(f"No host of {self._named} matches {limit!r}.", next=f"its hosts: {known}")

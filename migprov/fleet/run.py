@@ -155,12 +155,14 @@ class _Fleet:
         self._stopping = False
         # Shut until all workers are counted: a Ctrl-C in between must not forget one that has begun a node.
         self._gate = threading.Event()
-        self._told: queue.SimpleQueue[Turn | tuple[Turn, Result] | None] = queue.SimpleQueue()
+        # Bounded by `start`: nodes that finish faster than they are told wait, and memory does not grow.
+        self._told: queue.Queue[Turn | tuple[Turn, Result] | None] = queue.Queue()
         self._at_work: dict[str, Turn] = {}
         self._done = 0
         self._workers = 0
 
     def start(self, forks: int) -> None:
+        self._told.maxsize = 2 * forks
         for _ in range(forks):
             self._begin_worker()
             self._workers += 1
