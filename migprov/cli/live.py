@@ -134,16 +134,14 @@ class View:
 
     def _table(self) -> RenderableType:
         from rich import box
+        from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
         left = self._batch.left if self._batch else len(self._roll.prepared.hosts)
         counts = f"{self._counts['done']} done, {self._counts['failed']} failed, {left} left after this batch"
-        table = Table(
-            title=f"{self._state or 'looking at every node'}: {counts}",
-            title_justify="left",
-            box=box.SIMPLE,
-            show_header=False,
-        )
+        title = Text(f"{self._state or 'looking at every node'}: {counts}", style="italic")
+        table = Table(box=box.SIMPLE, show_header=False)
         now = time.monotonic()
         for host, (task, since) in list(self._tasks.items())[:_SHOWN]:
             table.add_row(host, f"{now - since:.0f} s", task)
@@ -151,7 +149,7 @@ class View:
             table.add_row("", "", f"and {len(self._tasks) - _SHOWN} more")
         if self._roll.stopping:
             table.add_row("", "", "stops after this batch")
-        return table
+        return Group(title, table)
 
 
 def lines(event: events.Event, *, diff: bool) -> Iterator[tuple[str, str]]:

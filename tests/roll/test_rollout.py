@@ -127,6 +127,19 @@ def test_a_floor_that_leaves_no_node_to_change(control: Control, two: Fleet) -> 
     assert [count > 0 for count in writes(two)] == [True, False]
 
 
+def test_the_health_of_a_batch_is_asked_for_again_after_the_soak(control: Control, two: Fleet) -> None:
+    asked = control.folder / "asked"
+    gate = ["sh", "-c", f"echo >> {asked}; test $(wc -l < {asked}) -lt 2"]
+    given = json.dumps({"mig_layout_health_command": gate, "mig_layout_health_timeout": 0})
+    roll = ("rollout", control.layouts, "voice", "-i", two.inventory, "--soak", "0.1", "-e", given, "--json")
+    failed = control.run(*roll)
+    assert (failed.code, failed.lines[-1]["result"], failed.lines[-1]["left"]) == (2, "failed", ["gpu1", "gpu2"])
+    assert [(each["host"], each["result"]) for each in failed.events("node")] == [("gpu1", "done"), ("gpu1", "failed")]
+    assert failed.events("node")[1]["message"].startswith("after the soak: ")
+    assert failed.events("batch_done") == []
+    assert [count > 0 for count in writes(two)] == [True, False]
+
+
 def test_paused_after_the_canary_and_taken_up_with_the_layout_of_then(control: Control, two: Fleet) -> None:
     asked = ("rollout", control.layouts, "voice", "-i", two.inventory)
     paused = control.run(*asked, "--pause-after", "canary")

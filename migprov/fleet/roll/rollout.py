@@ -153,7 +153,7 @@ class Roll:
     def _healthy(self, task: work.Rollout, record: Record, batch: Batch, good: list[bool]) -> Iterator[events.Event]:
         """Ask once more whether the nodes of the batch do their work, after they were watched."""
         self.in_hand = batch.hosts
-        turns = Turns(batch.hosts, task.action)
+        turns = Turns(batch.hosts, "")
         yield from self._follow(task.health(batch.hosts, record.private, self._began(record, batch.number + 1)), turns)
         for node in turns.results():
             if node.result in ("failed", "unreachable"):

@@ -13,7 +13,7 @@ _FAILED_HOSTS = (0, 2, 4)
 
 
 class Turns:
-    """The turns of these nodes. `action`: the module whose replies say what was changed."""
+    """The turns of these nodes. `action`: the module whose replies say what was changed; none where nothing is."""
 
     def __init__(self, hosts: Sequence[str], action: str) -> None:
         self._hosts = hosts
@@ -81,7 +81,7 @@ class Turns:
             return "unreachable", self._messages.get(host, "unreachable")
         if self._stats["failures"].get(host):
             return "failed", self._messages.get(host, "no message")
-        if self._end["rc"] and not self._replies[host]:
+        if self._end["rc"] and self._action and not self._replies[host]:
             return "failed", "its turn was cut off because of another node; nothing was changed by this one"
         if not self._stats["processed"].get(host):
             return "failed", "ansible-playbook did not do anything with it"
