@@ -42,6 +42,16 @@ def explanations(
     found = []
     for (product, seated, pattern), cards in list(alike.items())[:most]:
         there_now = [replace(by_name[name], replicas=count) for name, count in seated]
-        ways = tuple(alternatives(there_now, product))
+        ways = tuple(_telling(alternatives(there_now, product), pattern))
         found.append(Explanation(product, tuple(cards), seated, pattern, ways))
     return found
+
+
+def _telling(ways: list[Alternative], chosen: Pattern) -> list[Alternative]:
+    """Without those that differ from another only in media extensions, which nobody needs then."""
+    plain = {way.pattern for way in ways}
+    return [way for way in ways if way.pattern == chosen or _without_media(way.pattern) not in plain - {way.pattern}]
+
+
+def _without_media(pattern: Pattern) -> Pattern:
+    return tuple(sorted(name.partition("+me")[0] for name in pattern))

@@ -48,9 +48,11 @@ def fleet(results: Sequence[Result], workloads: Sequence[Workload], prices: Pric
     Raises:
         BadRequest: a workload runs on a node or GPU that is not there, or a price is no number.
     """
-    gpus = {(result.host, gpu["index"]): gpu for result in results for gpu in (result.after or {}).get("gpus", ())}
-    silent = {result.host: _message(result) for result in results if not result.after}
-    claims = _claims(workloads, gpus, silent, [result.host for result in results])
+    # Names from an inventory are Ansible's kind of text, which is not for everybody.
+    answers = {str(result.host): result for result in results}
+    gpus = {(host, gpu["index"]): gpu for host, each in answers.items() for gpu in (each.after or {}).get("gpus", ())}
+    silent = {host: _message(result) for host, result in answers.items() if not result.after}
+    claims = _claims(workloads, gpus, silent, list(answers))
     claimed: dict[Spot, set[int | None]] = defaultdict(set)
     for place, spot in claims.items():
         if spot is not None:
@@ -67,7 +69,6 @@ def fleet(results: Sequence[Result], workloads: Sequence[Workload], prices: Pric
     kept = list(_kept(workloads, claims, stuck, silent))
     notes = [f"{host} is left out: {message}" for host, message in silent.items()]
     notes += [f"{host}/{index} is left out: {why}" for (host, index), why in out.items()]
-    notes += [f"{card.name} is left alone: {card.held}" for card in cards if card.held]
     return Fleet(tuple(cards), _without(workloads, kept), tuple(kept), (*notes, *_limits(workloads, kept)))
 
 

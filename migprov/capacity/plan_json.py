@@ -17,7 +17,11 @@ def to_json(planned: Planned, explained: Sequence[Explanation] = ()) -> dict[str
     before = planned.used_before
     return {
         "what_if": planned.what_if,
-        "used": {"before": None if before is None else len(before), **_bound(plan.used)},
+        "used": {
+            "before": None if before is None else len(before),
+            **_bound(plan.used),
+            "after": round(plan.used.value),
+        },
         "cost": None if plan.cost is None else _bound(plan.cost),
         "freed": [_spot(card) for card in planned.freed],
         "changed": [_spot(each.card) for each in plan.changed],

@@ -46,8 +46,10 @@ def schema_text() -> str:
 
 def dump(workloads: Iterable[Workload], notes: Iterable[str] = ()) -> str:
     """A workloads file that reads back as exactly these workloads; `notes` stand above them as comments."""
-    lines = [*(f"# {' '.join(note.split())}" for note in notes), "version: v1", "workloads:"]
-    for workload in workloads:
+    given = list(workloads)
+    lines = [*(f"# {' '.join(note.split())}" for note in notes), "version: v1"]
+    lines.append("workloads:" if given else "workloads: []")
+    for workload in given:
         first, *rest = _fields(workload)
         lines += [f"  - {first}", *(f"    {line}" for line in rest)]
     return "\n".join(lines) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -187,9 +188,24 @@ def _write(planned: Planned, out: str, inventory_out: str | None, places: Where 
         click.echo(f"Written: {out}.", err=True)
         return
     planning.write(inventory_out, inventory)
-    given = " ".join(f"-i {source}" for source in places.inventories) if places is not None else "-i INVENTORY"
     click.echo(f"Written: {out}, {inventory_out}.", err=True)
-    click.echo(f"Next: migprov rollout -i {inventory_out} {given} --limit {planning.GROUP} --check", err=True)
+    sources = list(places.inventories) if places is not None and places.inventories else ["INVENTORY"]
+    overruled = [] if places is None or places.local else _own_layouts(planned, places)
+    if overruled:
+        names = ", ".join(overruled[:3]) + (f" and {len(overruled) - 3} more" if len(overruled) > 3 else "")
+        click.echo(f"Note: the inventory gives {names} a layout of its own, which overrules the plan's.", err=True)
+        click.echo("Next: take mig_layout and its like out of the inventory for these hosts.", err=True)
+        return
+    # Before the others: Ansible takes hosts in the order in which it hears of them.
+    given = shlex.join(part for source in (inventory_out, *sources) for part in ("-i", source))
+    click.echo(f"Next: migprov rollout {given} --limit {planning.GROUP} --check", err=True)
+
+
+def _own_layouts(planned: Planned, places: Where) -> list[str]:
+    """The hosts of a plan for which the inventory names a layout itself."""
+    variables = ("mig_layout", "mig_layout_name", "mig_layout_config", "mig_layout_file")
+    of = places.inventory.variable
+    return [host for host in planned.order if any(of(host, name) for name in variables)]
 
 
 def _print_schema(kind: str) -> None:
