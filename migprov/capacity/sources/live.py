@@ -132,6 +132,7 @@ class _Host:
         measured = {each["gpu"]: each for each in result.data.get("usage", ())}
         for gpu in (result.after or {}).get("gpus", ()):
             if gpu.get("error") or gpu["index"] not in measured:
+                self._silent(gpu)
                 continue
             one = measured[gpu["index"]]
             memory = {each["gi_id"]: each for each in one["instances"]}
@@ -139,6 +140,12 @@ class _Host:
                 self._card(gpu, one, when)
             for instance in gpu["instances"]:
                 self._instance(gpu, instance, memory.get(instance["gi_id"], {}), when)
+
+    def _silent(self, gpu: Mapping[str, Any]) -> None:
+        """A card that does not answer has a row, without a sample, unless it answered before."""
+        usage = self._blank(gpu, None, None, None, gpu.get("memory_mib"))
+        if not any(device.host == usage.host and device.gpu == usage.device.gpu for device, _, _ in self.rows):
+            self._row(usage)
 
     def _card(self, gpu: Mapping[str, Any], measured: Mapping[str, Any], when: float) -> None:
         row = self._row(self._blank(gpu, None, None, None, gpu.get("memory_mib")))
@@ -215,8 +222,8 @@ def _filled(row: _Row, wanted: int, window_s: float, current: bool) -> Usage:
         memory_p95_mib=quantile(row.memory, 0.95) if known else None,
         util_peak=max(row.busy) / 100 if row.busy else None,
         util_p95=quantile(row.busy, 0.95) / 100 if row.busy else None,
-        first_seen=row.first,
-        last_seen=row.last,
+        first_seen=row.first or None,
+        last_seen=row.last or None,
         current=current,
     )
 
