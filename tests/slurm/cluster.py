@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -87,26 +86,7 @@ class Cluster:
 
     def end(self) -> None:
         """End every process of it, by pid, jobs too."""
-        for _ in range(100):
-            pids = self.processes()
-            if not pids:
-                return
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.05)
-        raise AssertionError(f"these do not end: {self.processes()}")
-
-    def processes(self) -> list[int]:
-        """Every process whose environment, command line or pid file names the folder."""
-        mark = str(self.folder).encode()
-        found = [_pid(file) for file in (self.folder / "run").glob("*pid*")]
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                with suppress(OSError):
-                    if mark in (entry / "cmdline").read_bytes() or b"SLURM_CONF=" + mark in _environment(entry):
-                        found.append(int(entry.name))
-        return [pid for pid in dict.fromkeys(found) if _runs(pid)]
+        end(self.folder)
 
     def control(self, verb: str, what: str) -> None:
         """Start, stop or restart `slurmctld` or the slurmd of a node."""
@@ -239,6 +219,32 @@ class Cluster:
         return done
 
 
+def end(folder: Path) -> None:
+    """End every process of the cluster in that folder, by pid, jobs too."""
+    for _ in range(100):
+        pids = processes(folder)
+        if not pids:
+            return
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    raise AssertionError(f"these do not end: {processes(folder)}")
+
+
+def processes(folder: Path) -> list[int]:
+    """Every process whose environment, command line or pid file names the folder."""
+    mark = str(folder).encode() + b"/"
+    found = [_pid(file) for file in (folder / "run").glob("*pid*")]
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with suppress(OSError):
+                words, environment = ((entry / name).read_bytes() for name in ("cmdline", "environ"))
+                if mark in words or b"SLURM_CONF=" + mark in environment:
+                    found.append(int(entry.name))
+    return [pid for pid in dict.fromkeys(found) if _runs(pid)]
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody has at this moment."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -261,12 +267,3 @@ def _runs(pid: int) -> bool:
     except OSError:
         return False
     return pid > 0
-
-
-def _environment(entry: Path) -> bytes:
-    return (entry / "environ").read_bytes()
-
-
-def as_json(words: Sequence[str]) -> str:
-    """A list for --extra-vars."""
-    return json.dumps(list(words))
