@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "errors": {"mig", "result"},
     "result": {"mig", "errors"},
     "connect": {"mig", "node", "layouts", *SHARED},
-    "fleet": {"mig", "node", "layouts", "connect", *SHARED},
+    "fleet": {"mig", "node", "layouts", "connect", "render", *SHARED},
     "capacity": {"mig", "node", "layouts", "connect", "fleet", *SHARED},
     "render": {"mig", "layouts", "fleet", "capacity", *SHARED},
     "report": {"mig", "layouts", "capacity", "render", *SHARED},
