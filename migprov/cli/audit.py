@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import BadRequest
+from ..errors import SourceError
 from ..result import Result
 from . import exits, output
 from .audit_source import prometheus_options, server
@@ -197,10 +197,9 @@ def _show(found: Audit, results: list[Result], *, as_json: bool, each: bool) -> 
 
 
 def _write_workloads(usages: list[Usage], path: str) -> None:
-    from ..capacity.workloads_file import dump
-    from ..capacity.workloads_from import workloads  # type: ignore[import-not-found, unused-ignore]
+    from ..capacity.workloads_from import file_text
 
     try:
-        Path(path).write_text(dump(workloads(usages)), encoding="utf-8")
+        Path(path).write_text(file_text(usages), encoding="utf-8")
     except OSError as error:
-        raise BadRequest(f"{path} cannot be written: {os.strerror(error.errno or 0)}.") from None
+        raise SourceError(f"{path} cannot be written: {os.strerror(error.errno or 0)}; nothing else failed.") from None

@@ -116,11 +116,20 @@ def _wait(port: int, child: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextlib.contextmanager
-def answering(text: str, *, status: int = 200, kind: str = "text/plain", location: str | None = None) -> Iterator[str]:
-    """A web server that answers everything with this text; gives its address."""
+def answering(
+    text: str,
+    *,
+    status: int = 200,
+    kind: str = "text/plain",
+    location: str | None = None,
+    seen: list[str | None] | None = None,
+) -> Iterator[str]:
+    """A web server that answers everything with this text; gives its address. `seen`: what came as Authorization."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if seen is not None:
+                seen.append(self.headers.get("Authorization"))
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.send_response(status)
             self.send_header("Content-Type", kind)

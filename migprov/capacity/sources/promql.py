@@ -22,7 +22,7 @@ BUSY = "DCGM_FI_DEV_GPU_UTIL"
 DEVICE = ("UUID", "GPU_I_ID", "GPU_I_PROFILE")
 """What names a card or an instance in dcgm-exporter's series; the UUID of an instance's rows is its card's."""
 
-_FINEST = 4000  # steps of a window, at most
+_FINEST = 2000  # steps of a window, at most
 _BUCKET_S = 300
 _POINTS = 2_000_000  # of a query, at most: a server refuses above 50 million unless told otherwise
 _MOST_DEVICES = 500  # names in one regular expression
