@@ -132,7 +132,7 @@ def _several(node: Node, price: float | None, wrong: Wrong) -> list[FleetCard]:
 def _product(name: str, node: Node, wrong: Wrong) -> ProductData | None:
     found = all_products().get(name)
     if found is None:
-        wrong.add(node, f"there is no product {shown(name)}", nearest(name, list(all_products())))
+        wrong.add(node, f"there is no product {shown(name)}", strict_file.product_hint(name))
     return found
 
 

@@ -14,6 +14,7 @@ from ..result import Result
 from .model import FleetCard, Instance, Place, Workload
 from .prices import Prices
 from .products import all_products
+from .strict_file import product_hint
 
 Spot = tuple[str, int]
 """A card: host and index."""
@@ -81,9 +82,7 @@ def as_product(found: Fleet, product: str, prices: Prices) -> Fleet:
         BadRequest: there is no such product.
     """
     if product not in all_products():
-        close = difflib.get_close_matches(product, all_products(), n=1)
-        hint = f"did you mean {close[0]}?" if close else f"the products are {', '.join(all_products())}"
-        raise BadRequest(f"there is no product {product!r}", next=hint)
+        raise BadRequest(f"there is no product {product!r}", next=product_hint(product))
     cards = tuple(
         replace(card, product=product, mig=False, instances=(), price=prices.of(card.host, product))
         for card in found.cards

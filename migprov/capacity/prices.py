@@ -12,9 +12,9 @@ from typing import Any
 from ..errors import BadRequest
 from ..layouts import LayoutError, Problem
 from ..layouts.document import Kind, read
-from ..layouts.words import nearest, shown
+from ..layouts.words import shown
 from .products import all_products
-from .strict_file import StrictFileError
+from .strict_file import StrictFileError, product_hint
 
 VARIABLE = "mig_gpu_price"
 """The inventory's variable: a number, or a mapping of product to number."""
@@ -64,7 +64,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, float]:
     problems, found = [], {}
     for product, item in root.items().items():
         if product not in all_products():
-            hint = nearest(product, list(all_products()))
+            hint = product_hint(product)
             problems.append(Problem(source, item.key_line, f"there is no product {shown(product)}", hint))
         try:
             found[product] = _price(item.node.text, product)

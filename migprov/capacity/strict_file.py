@@ -17,6 +17,7 @@ from ..layouts import LayoutError, Problem
 from ..layouts.document import Kind, Node, read
 from ..layouts.schema import MOST_PROBLEMS, leaves, locate
 from ..layouts.words import nearest, shown
+from .products import all_products
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -61,6 +62,12 @@ class FileKind:
     def schema_text(self) -> str:
         """The JSON Schema (draft 2020-12) as it stands in the package."""
         return files(__package__).joinpath(self.schema).read_text(encoding="utf-8")
+
+
+def product_hint(text: str) -> str:
+    """The products that a text may have meant: `H200` is the beginning of one, `A100` of two."""
+    begun = [key for key in all_products() if text and key.lower().startswith(text.lower())]
+    return f"Did you mean {' or '.join(begun)}?" if begun else nearest(text, list(all_products()))
 
 
 @dataclass

@@ -154,7 +154,7 @@ def _shares(name: str, items: dict[str, Item], names: dict[str, Node], wrong: Wr
 def _products(items: dict[str, Item], wrong: Wrong) -> tuple[str, ...]:
     for each in _elements(items, "products"):
         if each.text not in all_products():
-            wrong.add(each, f"there is no product {shown(each.text)}", nearest(each.text, list(all_products())))
+            wrong.add(each, f"there is no product {shown(each.text)}", strict_file.product_hint(each.text))
     return tuple(dict.fromkeys(_texts(items, "products")))
 
 
