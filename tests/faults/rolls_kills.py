@@ -9,17 +9,16 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from migprov.sim.nodes import FleetNode
-from migprov.sim.nodes import processes as running
 
 from .rolls import WRITES, Ground, changed
 from .rolls_faults import CREATE
 from .rolls_moments import Moment
-from .rolls_ways import COMMAND, LIMIT_S, Ended, Way, run, start
+from .rolls_ways import COMMAND, LIMIT_S, Ended, Way, end_all, run, started
 
 ALL = "everything"
 CONTROLLER = "the controller"
@@ -28,7 +27,7 @@ CONTROLLER = "the controller"
 
 @dataclass(frozen=True)
 class Kill:
-    """The `nth` (from 0) moment of that kind, and what dies then."""
+    """The `nth` (from 0) moment of that kind, and what dies then; `label` says what begins, or which line it is."""
 
     kind: str
     nth: int
@@ -106,28 +105,36 @@ def killed_and_taken_up_again(ground: Ground, way: Way, kill: Kill) -> None:
 
 def killed(ground: Ground, way: Way, kill: Kill) -> Died:
     """Run it until that moment."""
-    died = Died()
     counted: Counter[str] = Counter()
-    hit = threading.Event()
 
-    def act(moment: Moment) -> None:
-        if hit.is_set():
-            return
-        if moment["kind"] == "after_line":
-            died.lines.append(moment["line"])
+    def comes(moment: Moment) -> bool:
         number = counted[moment["kind"]]
         counted[moment["kind"]] += 1
-        if (moment["kind"], number) == (kill.kind, kill.nth):
-            hit.set()
-            end(process, kill.what)
-            died.wanted, died.writes = ground.wanted(), ground.writes()
+        return (moment["kind"], number) == (kill.kind, kill.nth)
 
-    started = threading.Event()
-    with ground.moments.acting(lambda moment: act(moment) if started.wait() else None):
-        process = start(ground, way.first(ground))
-        started.set()
-        with process:
-            said, _ = process.communicate(timeout=LIMIT_S)
+    return killed_when(ground, way, kill.what, comes)
+
+
+def killed_when(ground: Ground, way: Way, what: str, comes: Callable[[Moment], bool]) -> Died:
+    """Run it until the first moment for which that is true."""
+    died = Died()
+    ready, hit = threading.Event(), threading.Event()
+
+    def act(moment: Moment) -> None:
+        ready.wait()
+        if hit.is_set():
+            return  # what outlives the controller
+        if moment["kind"] == "after_line":
+            died.lines.append(moment["line"])
+        if comes(moment):
+            hit.set()
+            # Everything waits here, so this is what is true when it dies.
+            died.wanted, died.writes = ground.wanted(), ground.writes()
+            end(process, what)
+
+    with ground.moments.acting(act), started(ground, way.first(ground)) as process:
+        ready.set()
+        said, _ = process.communicate(timeout=LIMIT_S)
     assert hit.is_set(), f"that moment never came:\n{said}"
     return died
 
@@ -136,10 +143,8 @@ def end(process: subprocess.Popen[str], what: str) -> None:
     """SIGKILL: the process group of a command, or that and all its offspring."""
     if what == CONTROLLER:
         os.killpg(process.pid, signal.SIGKILL)
-        return
-    root = running.identify(process.pid)
-    assert root is not None
-    assert running.end(lambda: [root, *running.offspring([root])]) == []
+    else:
+        end_all(process)
 
 
 def _told(ground: Ground, died: Died) -> dict[str, Any] | None:
@@ -167,10 +172,9 @@ def half_changed(ground: Ground, way: Way, name: str) -> None:
     ground.variables = {}
     node = ground.fleet.node(name)
     node.sim.fault(0, CREATE, hang_s=3600, skip=1, times=1)
-    with start(ground, way.first(ground)) as process:
+    with started(ground, way.first(ground)) as process:
         _wait_for_hang(node, process)
-        end(process, ALL)
-        process.communicate(timeout=LIMIT_S)
+        end_all(process)
     ground.end_programs()
     node.sim.clear_faults()
     done, before = ground.wanted(), ground.writes()

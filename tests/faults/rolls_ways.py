@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+
+from migprov.sim.nodes import processes as running
 
 from .rolls import NAME, Ground
 
-LIMIT_S = 600.0
+LIMIT_S = 1800.0
 """After which a roll of the tests counts as one that never ends."""
 
 
@@ -67,9 +69,10 @@ COMMAND = Way("migprov rollout", _command, _resume, frozenset({4}))
 WAYS = (PLAYBOOK, COMMAND)
 
 
-def start(ground: Ground, command: list[str]) -> subprocess.Popen[str]:
-    """Start a command line as a shell does, in a process group of its own."""
-    return subprocess.Popen(
+@contextmanager
+def started(ground: Ground, command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A command line, started as a shell does in a process group of its own; nothing of it is left in the end."""
+    process = subprocess.Popen(
         command,
         cwd=ground.folder / "home",
         env=ground.environment,
@@ -79,15 +82,26 @@ def start(ground: Ground, command: list[str]) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            end_all(process)
+        process.communicate()
+
+
+def end_all(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to a command and all that it started, also in sessions of their own."""
+    root = running.identify(process.pid)
+    if root is not None:
+        assert running.end(lambda: [root, *running.offspring([root])]) == []
 
 
 def run(ground: Ground, command: list[str], acting: AbstractContextManager[object] | None = None) -> Ended:
     """Run a command line to its end, with something that acts at its moments."""
-    with acting or nullcontext(), start(ground, command) as process:
+    with acting or nullcontext(), started(ground, command) as process:
         try:
             said, _ = process.communicate(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
-            process.kill()
-            said, _ = process.communicate()
-            raise AssertionError(f"{' '.join(command)} did not end:\n{said}") from None
+            raise AssertionError(f"{' '.join(command)} did not end within {LIMIT_S:g} s") from None
     return Ended(process.returncode, said)

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.slurm.cluster import missing
+
 from .rolls import Ground, ground
 from .rolls_cases import stops_and_is_taken_up_again
 from .rolls_faults import FAILING, LOST, Fault
 from .rolls_kills import ALL, CONTROLLER, Kill, half_changed, killed_and_taken_up_again
+from .rolls_slurm import RESUME, killed_between_drain_and_resume, slurm_ground
 from .rolls_ways import COMMAND, PLAYBOOK, Way
 
+pytestmark = pytest.mark.timeout(900)  # Ansible on a machine that has other work
 Tried = Callable[[str, int], None]
 
 
@@ -45,4 +49,11 @@ def test_the_playbook_killed_in_a_batch(small: Ground, tried: Tried) -> None:
 
 def test_a_node_left_half_changed_is_told_and_finished(small: Ground, tried: Tried) -> None:
     half_changed(small, COMMAND, "gpu2")
+    tried("rolls", 1)
+
+
+@pytest.mark.skipif(missing() is not None, reason=missing() or "")
+def test_killed_while_slurm_keeps_the_node_away(tried: Tried) -> None:
+    with slurm_ground() as (made, cluster):
+        killed_between_drain_and_resume(made, cluster, COMMAND, RESUME, ALL)
     tried("rolls", 1)
