@@ -25,10 +25,10 @@ ARROWS: dict[str, set[str]] = {
     "errors": {"mig", "result"},
     "result": {"mig", "errors"},
     "connect": {"mig", "node", "layouts", *SHARED},
-    "fleet": {"mig", "node", "layouts", "connect", "render", *SHARED},
+    "fleet": {"mig", "node", "layouts", "connect", *SHARED},
     "capacity": {"mig", "node", "layouts", "connect", "fleet", *SHARED},
     "render": {"mig", "layouts", "fleet", "capacity", *SHARED},
-    "report": {"mig", "layouts", "capacity", "render", *SHARED},
+    "report": {"mig", "layouts", "fleet", "capacity", "render", *SHARED},
     "cli": {"mig", "node", "layouts", "connect", "fleet", "capacity", "render", "report", "", *SHARED},
     "sim": {"mig", *SHARED},
     "": {"mig", "node", "layouts", "connect", "fleet", *SHARED},  # migprov/__init__.py
