@@ -99,7 +99,9 @@ def all_imports(folder: Path) -> list[Import]:
 
 def declared_dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = {line.split(";")[0].strip(" ").lower() for line in project["dependencies"]}
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["sim"], *extras["kubernetes"]]
+    names = {line.split(";")[0].strip(" ").lower() for line in lines}
     bare = {name.split(">")[0].split("<")[0].split("=")[0].strip() for name in names}
     return {IMPORT_NAMES.get(name, name) for name in bare}
 
@@ -153,8 +155,7 @@ def test_only_one_file_of_the_product_knows_pynvml() -> None:
 
 def test_other_packages_are_declared() -> None:
     allowed = sys.stdlib_module_names | declared_dependencies() | {"migprov"}
-    # Found by the simulated driver when it is there: the extra `sim`.
-    undeclared = [str(each) for each in all_imports(PACKAGE) if each.top not in allowed | {"ziglang"}]
+    undeclared = [str(each) for each in all_imports(PACKAGE) if each.top not in allowed]
     assert undeclared == []
 
 
