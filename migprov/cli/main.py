@@ -25,6 +25,7 @@ _COMMANDS = {
     "export": ("export", "the present layout, as a layout file"),
     "plan": ("plan", "workloads on the fewest cards: a layout for each node, proven"),
     "audit": ("audit", "who is hollow: what each GPU is used for, and what would do"),
+    "report": ("reporting", "before and after: memory, cards, money; as a page, text or JSON"),
     "sim": ("sim", "simulated GPU nodes: try layouts without a GPU"),
 }
 

@@ -1,0 +1,33 @@
+"""What an instance gets of its card's SMs and bandwidth, in words."""
+
+from __future__ import annotations
+
+from ..capacity.account import Part
+from ..capacity.model import WHOLE
+from ..capacity.products import all_products
+from .numbers import speed
+
+
+def sms(part: Part, product: str) -> str:
+    """`42 of 98`: of all that a card can give to instances; `108` for a whole card, `?` where it is not known."""
+    if part.sms is None:
+        return "?"
+    found = all_products().get(product)
+    if part.profile == WHOLE or found is None:
+        return str(part.sms)
+    most = max((offer.sms or 0 for offer in found.offers.values()), default=0)
+    return f"{part.sms} of {most}"
+
+
+def bandwidth(part: Part, product: str) -> str:
+    """`1,020 of 2,039 GB/s`: by memory slices; `?` where the product's is not known."""
+    found = all_products().get(product)
+    if part.bandwidth_gbs is None or found is None or part.profile == WHOLE:
+        return speed(part.bandwidth_gbs)
+    return f"{part.bandwidth_gbs:,.0f} of {speed(found.whole.bandwidth_gbs)}"
+
+
+def slices(part: Part, product: str) -> str:
+    """`4 of 8` memory slices; `?` where the product is not known."""
+    found = all_products().get(product)
+    return "?" if part.slices is None or found is None else f"{part.slices} of {found.whole.memory_slices}"
