@@ -61,9 +61,11 @@ def _cards(root: Node, source: str) -> list[FleetCard]:
         if len(found) + len(hosts) * len(of_one) > MOST_CARDS:
             wrong.add(name, f"more than {MOST_CARDS} cards")
             break
+        twice = next((host for host in hosts if host in lines), None)
+        if twice is not None:
+            wrong.add(name, f"a second node {shown(twice)}", f"The first stands on line {lines[twice]}.")
+            continue
         for host in hosts:
-            if host in lines:
-                wrong.add(name, f"a second node {shown(host)}", f"The first stands on line {lines[host]}.")
             lines[host] = name.line
             found += [replace(card, host=host, index=index) for index, card in enumerate(of_one)]
     wrong.end()

@@ -49,7 +49,8 @@ def to_json(planned: Planned, explained: Sequence[Explanation] = ()) -> dict[str
 
 
 def _bound(bound: Bound) -> dict[str, Any]:
-    return {"after": bound.value, "bound": bound.bound, "gap": bound.gap}
+    # HiGHS has a zero with a sign.
+    return {"after": bound.value + 0.0, "bound": bound.bound + 0.0, "gap": bound.gap}
 
 
 def _spot(card: FleetCard) -> dict[str, Any]:

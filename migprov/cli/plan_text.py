@@ -58,19 +58,21 @@ def _tables(planned: Planned, *, each: bool) -> Iterator[RenderableType]:
     for host, cards in of_host.items():
         rows = tuple(_row(card, seated[host, card.card.index], planned) for card in cards)
         if each or len(of_host) <= _MOST_TABLES:
-            yield _table(host, rows)
+            yield from _table(host, rows)
         else:
             together[rows].append(host)
     for rows, names in sorted(together.items(), key=lambda item: -len(item[1]))[:_MOST_TABLES]:
         number = f" ({len(names):,} nodes)" if len(names) > 1 else ""
-        yield _table(f"{hosts(names)}{number}", rows)
+        yield from _table(f"{hosts(names)}{number}", rows)
     if len(together) > _MOST_TABLES:
         left = list(together.values())[_MOST_TABLES:]
         yield Text(f"and {sum(map(len, left)):,} more nodes, each other than these; --each shows every node.")
 
 
-def _table(title: str, rows: Iterable[Row]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD)
+def _table(title: str, rows: Iterable[Row]) -> Iterator[RenderableType]:
+    # Above the table, not its title, which would be broken to the table's width.
+    yield Text(title, style="bold")
+    table = Table(header_style="dim", box=box.SIMPLE_HEAD)
     table.add_column("GPU", justify="right")
     table.add_column("Product", overflow="fold")
     table.add_column("Now", overflow="fold")
@@ -78,7 +80,7 @@ def _table(title: str, rows: Iterable[Row]) -> Table:
     table.add_column("Who", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    return table
+    yield table
 
 
 def _row(each: CardPlan, seated: Sequence[Assignment], planned: Planned) -> Row:
@@ -117,8 +119,8 @@ def _who(seated: Sequence[Assignment]) -> str:
 def _explanation(one: Explanation) -> Iterator[RenderableType]:
     names = [card.card.name for card in one.cards]
     who = ", ".join(name if count == 1 else f"{count} x {name}" for name, count in one.seated)
-    title = f"Ways to cut one {one.product} for {who} ({hosts(names)})"
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD)
+    yield Text(f"Ways to cut one {one.product} for {who} ({hosts(names)})", style="bold")
+    table = Table(header_style="dim", box=box.SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
     table.add_column("Cut", overflow="fold")
     table.add_column("Each has, and spare above its peak", overflow="fold")
