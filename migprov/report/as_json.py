@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..capacity.account import Account, Card, Part, Totals
-from .model import Report
+from .model import Choice, Report
 
 _DIGITS = 6
 
@@ -40,6 +40,7 @@ def to_json(report: Report) -> dict[str, Any]:
             for pair in account.pairs
         ],
         "steps": [asdict(step) for step in report.steps],
+        "choices": [_choice(each) for each in report.choices],
         "moved": report.moved,
         "unplaced": [asdict(each) for each in report.unplaced],
         "kept": [{"workload": name, "on": where, "reason": why} for name, where, why in report.kept],
@@ -90,6 +91,11 @@ def _part(part: Part) -> dict[str, Any]:
         "memory_slices": part.slices,
         "holders": [asdict(holder) for holder in part.holders],
     }
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    named = [{"workload": name, "replicas": number} for name, number in choice.workloads]
+    return {**asdict(choice), "workloads": named}
 
 
 def _rounded(value: float | None) -> float | None:

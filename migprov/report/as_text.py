@@ -14,7 +14,7 @@ from ..fleet.grouped import hosts
 from . import drawing, rules
 from .figures import figures, headline, rows
 from .groups import Group, grouped
-from .model import Report, Roll, Step
+from .model import Choice, Report, Roll, Step
 from .numbers import count, gib, percent, when
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def shown(report: Report) -> Iterator[RenderableType]:
     yield from _cards(report)
     if report.steps:
         yield from _steps(report.steps)
+    yield from _choices(report.choices)
     if report.roll is not None:
         yield from _roll(report.roll)
     for name, where, why in report.kept:
@@ -127,6 +128,18 @@ def _steps(steps: tuple[Step, ...]) -> Iterator[Text]:
             yield Text(f"     {move.workload} moves to {move.to}{where}")
     if len(steps) > _SHOWN_STEPS:
         yield Text(f"     and {count(len(steps) - _SHOWN_STEPS, 'more node')}")
+
+
+def _choices(choices: tuple[Choice, ...]) -> Iterator[RenderableType]:
+    for choice in choices:
+        who = ", ".join(name if number == 1 else f"{number} x {name}" for name, number in choice.workloads)
+        yield Text(f"Ways to cut one {choice.product} for {who} ({hosts(choice.cards)}):", style="bold")
+        table = _table("", "Cut", "Who gets what", "Could still be made beside")
+        for way in choice.ways:
+            seats = "\n".join(dict.fromkeys(f"{seat.workload}: {rules.seat(seat)}" for seat in way.seats))
+            planned = "planned" if way.chosen else ""
+            table.add_row(*map(Text, (planned, " + ".join(way.profiles), seats, way.room or "nothing")))
+        yield table
 
 
 def _roll(roll: Roll) -> Iterator[Text]:

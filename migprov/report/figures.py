@@ -40,14 +40,14 @@ class Figure:
 def headline(report: Report) -> str:
     """The report in one sentence."""
     account = report.account
+    before = account.before
+    if before is None:
+        return f"{count(account.after.in_use, 'card')} of {account.after.cards:,} in use"
     freed = len(account.freed)
-    if not account.compared:
-        total = account.after
-        return f"{count(total.in_use, 'card')} of {total.cards:,} in use"
-    if freed:
-        verb = "are" if freed > 1 else "is"
-        return f"{count(freed, 'card')} {verb} freed" if report.of == "plan" else f"{count(freed, 'card')} freed"
-    return "No card is freed" if report.of == "plan" else "No card was freed"
+    if not freed:
+        return "No card is freed" if report.of == "plan" else "No card was freed"
+    verb = ("is" if freed == 1 else "are") if report.of == "plan" else ("was" if freed == 1 else "were")
+    return f"{freed:,} of {count(before.in_use, 'card')} {verb} freed"
 
 
 def figures(report: Report) -> list[Figure]:

@@ -15,7 +15,7 @@ from ..capacity.account_plan import Stays, of_plan
 from ..capacity.model import Assignment, Bound, CardPlan, FleetCard, Instance, Place, Plan, Unplaced, Workload
 from ..capacity.products import product
 from ..errors import BadRequest
-from .model import Move, Report, Step
+from .model import Choice, Move, Report, Seat, Step, Way
 
 
 def report(
@@ -69,6 +69,7 @@ def _report(
         currency,
         what_if=None if what_if is None else str(what_if),
         steps=_steps(found, plan),
+        choices=tuple(_choice(each) for each in found.get("explained", ())),
         unplaced=plan.unplaced,
         kept=tuple((each["workload"], f"{each['host']}/{each['gpu']}", str(each["reason"])) for each in kept),
         proof={"cards": found["used"], "cost": found["cost"]},
@@ -155,3 +156,23 @@ def _steps(found: Mapping[str, Any], plan: Plan) -> tuple[Step, ...]:
     steps = [replace(step, arrive=tuple(arrive.pop(step.host, ()))) for step in first]
     # Hosts that are not cut anew but to which something moves: after the others.
     return (*steps, *(Step(host, "", (), tuple(moves)) for host, moves in arrive.items()))
+
+
+def _choice(found: Mapping[str, Any]) -> Choice:
+    return Choice(
+        _text(found["product"]),
+        tuple(f"{each['host']}/{each['index']}" for each in found["cards"]),
+        tuple((_text(each["workload"]), int(each["replicas"])) for each in found["workloads"]),
+        tuple(_way(each) for each in found["ways"]),
+    )
+
+
+def _way(found: Mapping[str, Any]) -> Way:
+    keys = ("workload", "profile", "memory_mib", "sms", "bandwidth_gbs", "spare_mib")
+    return Way(
+        tuple(map(_text, found["profiles"])),
+        bool(found["chosen"]),
+        tuple(Seat(*(each[key] for key in keys)) for each in found["seats"]),
+        None if found["room"] is None else _text(found["room"]["profile"]),
+        int(found["free_memory_slices"]),
+    )

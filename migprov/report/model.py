@@ -30,6 +30,39 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Seat:
+    """The instance that a workload would get; memory and `spare_mib` (above its peak) in MiB, None where not known."""
+
+    workload: str
+    profile: str
+    memory_mib: int | None
+    sms: int | None
+    bandwidth_gbs: float | None
+    spare_mib: int | None
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to cut a card. `room` is the largest profile that could still be made beside, None for none."""
+
+    profiles: tuple[str, ...]
+    chosen: bool
+    seats: tuple[Seat, ...]
+    room: str | None
+    free_memory_slices: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Cards that are cut alike, and every way to cut one for the same workloads, that of the plan among them."""
+
+    product: str
+    cards: tuple[str, ...]
+    workloads: tuple[tuple[str, int], ...]
+    ways: tuple[Way, ...]
+
+
+@dataclass(frozen=True)
 class NodeTurn:
     """What a roll's record has of one node. `result` is `unchanged` for one that needed no turn, None for none yet."""
 
@@ -77,6 +110,7 @@ class Report:
     title: str = ""
     what_if: str | None = None
     steps: tuple[Step, ...] = ()
+    choices: tuple[Choice, ...] = ()
     unplaced: tuple[Unplaced, ...] = ()
     kept: tuple[tuple[str, str, str], ...] = ()
     proof: dict[str, Any] | None = None

@@ -12,6 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import __version__
+from ..fleet.grouped import hosts
 from . import drawing, numbers, rules
 from .figures import figures, headline, rows
 from .groups import Group, grouped
@@ -20,13 +21,13 @@ from .model import Report
 _OPEN_GROUPS = 40
 """So many kinds of cards are drawn; the others are folded away, drawn too."""
 _OPEN_STEPS = 20
+_ONE_COLUMN = 4
 
 
 def page(report: Report, *, made: datetime | None = None) -> str:
     """The page's text. `made`: when it was made, by default now."""
     css = _file("report.css")
     groups = grouped(report.account.pairs)
-    few = len(report.account.pairs) <= _OPEN_GROUPS
     return (
         _environment()
         .get_template("report.html.j2")
@@ -39,7 +40,7 @@ def page(report: Report, *, made: datetime | None = None) -> str:
             shown=groups[:_OPEN_GROUPS],
             folded=groups[_OPEN_GROUPS:],
             folded_cards=sum(len(group.names) for group in groups[_OPEN_GROUPS:]),
-            few=few,
+            many=len(groups) > _ONE_COLUMN,
             open_steps=len(report.steps) <= _OPEN_STEPS,
             notes=[*report.notes, *report.account.notes],
             # Safe: it is our own file, and its hash is all that the page's policy lets through.
@@ -67,9 +68,11 @@ def _environment() -> Environment:
         holders=drawing.names,
         called=drawing.called,
         members=members,
+        some=hosts,
         sms=rules.sms,
         bandwidth=rules.bandwidth,
         slices=rules.slices,
+        seat=rules.seat,
         gib=numbers.gib,
         percent=numbers.percent,
         period=numbers.period,

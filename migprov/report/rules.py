@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..capacity.account import Part
 from ..capacity.model import WHOLE
 from ..capacity.products import all_products
-from .numbers import speed
+from .model import Seat
+from .numbers import gib, speed
 
 
 def sms(part: Part, product: str) -> str:
@@ -31,3 +32,15 @@ def slices(part: Part, product: str) -> str:
     """`4 of 8` memory slices; `?` where the product is not known."""
     found = all_products().get(product)
     return "?" if part.slices is None or found is None else f"{part.slices} of {found.whole.memory_slices}"
+
+
+def seat(one: Seat) -> str:
+    """`1g.20gb: 19.5 GiB, 14 SMs, 510 GB/s; 9.9 GiB spare`; what is not known is left out."""
+    known = [
+        None if one.memory_mib is None else f"{gib(one.memory_mib)} GiB",
+        None if one.sms is None else f"{one.sms} SMs",
+        None if one.bandwidth_gbs is None else speed(one.bandwidth_gbs),
+    ]
+    spare = "" if one.spare_mib is None else f"; {gib(one.spare_mib)} GiB spare"
+    has = ", ".join(part for part in known if part)
+    return one.profile + (f": {has}" if has else "") + spare
