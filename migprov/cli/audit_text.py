@@ -23,6 +23,9 @@ _WORKLOADS = 3
 
 def told(audit: Audit, *, each: bool) -> Iterator[RenderableType]:
     """The worst cards and instances, or all, and the totals."""
+    if not audit.findings:
+        yield Text("No GPU was seen.")
+        return
     shown = audit.findings if each else audit.findings[:SHOWN]
     if shown:
         yield _table(shown)

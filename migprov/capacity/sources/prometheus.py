@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ...errors import SourceError
 from ..products import all_products
@@ -84,7 +84,7 @@ def read(
         work = tuple(name for name in prom_labels.WORKLOAD if any(each.get(name) for each in series))
         exported = prom_labels.are_exported(series)
         ask = _Ask(client, window, end, names, match, host_label, work, exported)
-        usages = _all(ask, _cards(series, hosts, host_label))
+        usages = sorted(_all(ask, _cards(series, hosts, host_label)), key=_place)
         notes = [f"Prometheus says: {text}" for text in client.warnings]
     if hosts is not None:
         usages = [usage for usage in usages if _wanted(usage.host, hosts)]
@@ -101,6 +101,12 @@ def _cards(series: Iterable[Mapping[str, str]], hosts: str | None, host_label: s
 
 def _wanted(host: str, hosts: str) -> bool:
     return any(fnmatchcase(host, pattern.strip()) for pattern in hosts.split(",") if pattern.strip())
+
+
+def _place(usage: Usage) -> tuple[Any, ...]:
+    """A server gives its answers in no order."""
+    numbers = [-1 if each is None else each for each in (usage.gpu, usage.gi_id)]
+    return usage.host, *numbers, usage.uuid, usage.profile or "", str(usage.workload or "")
 
 
 def _all(ask: _Ask, cards: Sequence[str]) -> list[Usage]:
