@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..capacity.account import HOURS, Account, Card, Pair
+from ..connect.shape import harmless
 from ..errors import BadRequest
 from . import audited, read_nodes
 from .model import Report
@@ -99,7 +100,7 @@ def _lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
                 if not line.strip():
                     continue
                 try:
-                    each = json.loads(line)
+                    each = harmless(json.loads(line))
                 except (ValueError, RecursionError):
                     each = None
                 if not isinstance(each, dict):

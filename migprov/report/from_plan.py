@@ -14,6 +14,7 @@ from ..capacity.account import HOURS
 from ..capacity.account_plan import Stays, of_plan
 from ..capacity.model import Assignment, Bound, CardPlan, FleetCard, Instance, Place, Plan, Unplaced, Workload
 from ..capacity.products import product
+from ..connect.shape import harmless
 from ..errors import BadRequest
 from .model import Choice, Move, Report, Seat, Step, Way
 
@@ -44,11 +45,11 @@ def report(
 
 def _object(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = harmless(json.loads(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise BadRequest(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"{path} is no JSON: {error}") from None
+        raise BadRequest(f"{path} is no JSON that can be used: {error}") from None
     if not isinstance(found, dict):
         raise BadRequest(f"{path} is no plan: it must be one JSON object")
     return found

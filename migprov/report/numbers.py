@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 _MONTH_H = (672, 744)
+_WHOLE_GIB = 1000
 
 
 def gib(mib: float | None) -> str:
-    """MiB in GiB, without the unit: `96.2`, `240`; `?` where it is not known."""
+    """MiB in GiB, without the unit: `96.2`, `240`, `12,512`; `?` where it is not known."""
     if mib is None:
         return "?"
-    text = f"{mib / 1024:,.1f}"
-    return text.removesuffix(".0")
+    amount = mib / 1024
+    return f"{amount:,.0f}" if amount >= _WHOLE_GIB else f"{amount:,.1f}".removesuffix(".0")
 
 
 def percent(share: float | None) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from ..connect.shape import printable
 from ..fleet.roll import folder
 from ..fleet.roll.record import Story, read
 from ..fleet.roll.standing import standing
@@ -20,17 +23,16 @@ def roll(id: str) -> Roll:
 def told(story: Story) -> Roll:
     """What a report tells of a roll."""
     stands = standing(story)
-    last = story.last
     return Roll(
         stands.id,
-        stands.kind,
-        stands.layout,
-        stands.who,
-        stands.begun,
+        printable(stands.kind),
+        printable(stands.layout),
+        printable(stands.who),
+        printable(stands.begun),
         stands.state,
-        stands.result,
-        stands.reason,
-        str(last.get("at")) if stands.state in ("paused", "stopped", "ended") else None,
+        _said(stands.result),
+        _said(stands.reason),
+        _said(story.last.get("at")) if stands.state in ("paused", "stopped", "ended") else None,
         story.batches_done,
         tuple(_turn(host, story) for host in story.hosts),
     )
@@ -38,21 +40,17 @@ def told(story: Story) -> Roll:
 
 def _turn(host: str, story: Story) -> NodeTurn:
     line = story.nodes.get(host)
-    if line is not None and host not in story.in_hand:
-        message = line.get("message")
-        return NodeTurn(host, line.get("at"), str(line["result"]), None if not message else str(message))
+    name = printable(str(host))
     if host in story.in_hand:
-        return NodeTurn(host, None, None, "its turn has begun and has no end in the record")
-    looked = story.looked.get(host)
-    if looked is not None and looked.get("error"):
-        return NodeTurn(
-            host,
-            None,
-            None,
-            str(looked["error"].get("message", looked["error"]))
-            if isinstance(looked["error"], dict)
-            else str(looked["error"]),
-        )
-    if looked is not None and not looked.get("changes"):
-        return NodeTurn(host, None, "unchanged", None)
-    return NodeTurn(host, None, None, None)
+        return NodeTurn(name, None, None, "its turn has begun and has no end in the record")
+    if line is not None:
+        return NodeTurn(name, _said(line.get("at")), printable(str(line["result"])), _said(line.get("message")))
+    looked = story.looked.get(host) or {}
+    error = looked.get("error")
+    if error:
+        return NodeTurn(name, None, None, _said(error.get("message") if isinstance(error, Mapping) else error))
+    return NodeTurn(name, None, None if looked.get("changes", True) else "unchanged", None)
+
+
+def _said(value: object) -> str | None:
+    return printable(str(value)) if value else None
