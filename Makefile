@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools dev demo test fuzz lint format molecule traps faults boot kubernetes clean
+.PHONY: help setup tools dev demo test fuzz lint format molecule traps faults rolls boot kubernetes clean
 
 VENV := .venv/bin
 # Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
@@ -51,6 +51,9 @@ traps: setup ## scenarios in which other tools destroy or lie: what migprov does
 
 faults: setup ## the node program killed, failed and hung at every write it makes, on three products (minutes)
 	@$(VENV)/python benchmarks/faults.py $(ARGS)
+
+rolls: setup tools ## rolls of ten nodes: every fault at every position, the controller killed at every moment (hours)
+	@$(VENV)/python benchmarks/rolls.py $(ARGS)
 
 boot: setup ## the restore at boot under a real systemd (root; the first time makes a root file system, 90 s)
 	@scripts/boot-root.sh >/dev/null

@@ -1,6 +1,6 @@
 """Rolls of ten nodes disturbed by every fault at every position, and rolls whose controller is killed at every moment.
 
-    python benchmarks/rolls.py [--jobs N] [--part stops|kills] [--way NAME] [--positions 1,2,...] [--minutes M]
+    python benchmarks/rolls.py [--jobs N] [--part stops|kills|slurm] [--way NAME] [--positions 1,2,...] [--minutes M]
 
 Each case: the roll must stop where it has to, say why, leave alone what is behind, and be finished by the same again
 without a further write to what is done. Prints a table with counts. Exit status 1 when one case was not ideal.
@@ -25,11 +25,12 @@ from threading import Lock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.faults import rolls_kills
+from tests.faults import rolls_kills, rolls_slurm
 from tests.faults.rolls import Ground, ground
 from tests.faults.rolls_cases import stops_and_is_taken_up_again
 from tests.faults.rolls_faults import FAULTS, LATE_FAULTS
 from tests.faults.rolls_ways import COMMAND, PLAYBOOK, WAYS, Way
+from tests.slurm.cluster import missing
 
 STEPS = (1, 3, 6)
 NODES = 10
@@ -80,6 +81,7 @@ class Table:
     def __init__(self) -> None:
         self.tried: Counter[tuple[str, str]] = Counter()
         self.ideal: Counter[tuple[str, str]] = Counter()
+        self.broken_off = False
         self._lock = Lock()
 
     def count(self, case: Case, made: Ground) -> None:
@@ -104,13 +106,13 @@ class Table:
         yield f"| | {' | '.join(ways)} |"
         yield f"|---|{'---|' * len(ways)}"
         for row in dict.fromkeys(row for row, _ in self.tried):
-            cells = [f"{self.ideal[row, way]} of {self.tried[row, way]}" for way in ways]
+            cells = [f"{self.ideal[row, w]} of {self.tried[row, w]}" if self.tried[row, w] else "" for w in ways]
             yield f"| {row} | {' | '.join(cells)} |"
 
     @property
     def all_ideal(self) -> bool:
-        """Whether nothing was found."""
-        return bool(self.tried) and self.tried == self.ideal
+        """Whether all was tried and nothing was found."""
+        return bool(self.tried) and self.tried == self.ideal and not self.broken_off
 
 
 def work(table: Table, cases: Sequence[Case], grounds: Sequence[Ground], until: float) -> None:
@@ -120,7 +122,7 @@ def work(table: Table, cases: Sequence[Case], grounds: Sequence[Ground], until: 
         left.put(case)
 
     def some(made: Ground) -> None:
-        while time.monotonic() < until:
+        while time.monotonic() < until and not table.broken_off:
             try:
                 case = left.get_nowait()
             except Empty:
@@ -128,15 +130,37 @@ def work(table: Table, cases: Sequence[Case], grounds: Sequence[Ground], until: 
             table.count(case, made)
 
     with ThreadPoolExecutor(len(grounds)) as pool:
-        for done in [pool.submit(some, made) for made in grounds]:
-            done.result()
+        running = [pool.submit(some, made) for made in grounds]
+        try:
+            for done in running:
+                done.result()
+        except KeyboardInterrupt:
+            print("interrupted: no further case is begun", flush=True)
+            table.broken_off = True
+
+
+def with_slurm(table: Table, ways: Sequence[Way], until: float) -> None:
+    """Killed while Slurm keeps a node away. Needs Slurm's programs and root."""
+    if why := missing():
+        print(f"without Slurm: {why}")
+        return
+    with rolls_slurm.slurm_ground() as (made, cluster):
+        cases = []
+        for way in ways:
+            for what in (rolls_kills.ALL, rolls_kills.CONTROLLER) if way is COMMAND else (rolls_kills.ALL,):
+                for task in rolls_slurm.TASKS:
+                    attempt = partial(
+                        rolls_slurm.killed_between_drain_and_resume, cluster=cluster, way=way, task=task, what=what
+                    )
+                    cases.append(Case(f"{what} killed: between Slurm's drain and resume", way.name, task, attempt))
+        work(table, cases, [made], until)
 
 
 def main() -> int:
     """Try everything, and print how many cases there were and how many were not ideal."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=2, help="fleets side by side")
-    parser.add_argument("--part", choices=("stops", "kills"))
+    parser.add_argument("--part", choices=("stops", "kills", "slurm"))
     parser.add_argument("--way", choices=[way.name for way in WAYS])
     parser.add_argument("--positions", default=",".join(map(str, range(1, NODES + 1))))
     parser.add_argument("--minutes", type=float, default=24 * 60, help="begin no further case after that")
@@ -147,15 +171,16 @@ def main() -> int:
     ways = [way for way in (PLAYBOOK, COMMAND) if arguments.way in (None, way.name)]
     table, began = Table(), time.monotonic()
     until = began + 60 * arguments.minutes
-    if arguments.part in (None, "stops"):
-        positions = [int(number) for number in arguments.positions.split(",")]
-        with ExitStack() as stack:
+    positions = [int(number) for number in arguments.positions.split(",")]
+    with ExitStack() as stack:
+        if arguments.part in (None, "stops"):
             grounds = [stack.enter_context(ground(NODES, STEPS)) for _ in range(arguments.jobs)]
             work(table, stops(ways, positions), grounds, until)
-    if arguments.part in (None, "kills"):
-        with ExitStack() as stack:
+        if arguments.part in (None, "kills") and not table.broken_off:
             grounds = [stack.enter_context(ground(3, (1, 2))) for _ in range(arguments.jobs)]
             work(table, kills(grounds[0], ways), grounds, until)
+        if arguments.part in (None, "slurm") and not table.broken_off:
+            with_slurm(table, ways, until)
     print("\n".join(table.lines()))
     wrong = table.tried.total() - table.ideal.total()
     print(f"{table.tried.total()} rolls disturbed, {wrong} not ideal ({time.monotonic() - began:.0f} s)")
