@@ -37,7 +37,7 @@ def offer(gpus: Sequence[Mapping[str, Any]], strategy: str) -> Offer:
     if strategy == "single":
         return _single(good, cut)
     whole = [GPU] * (len(good) - len(cut))
-    return Offer(_counted(whole + [_resource(profile) for gpu in cut for profile in devices(gpu)]))
+    return Offer(_counted(whole + [resource(profile) for gpu in cut for profile in devices(gpu)]))
 
 
 def _single(good: Sequence[Mapping[str, Any]], cut: Sequence[Mapping[str, Any]]) -> Offer:
@@ -62,7 +62,8 @@ def devices(gpu: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
-def _resource(profile: str) -> str:
+def resource(profile: str) -> str:
+    """What a MIG device of this profile is called with the strategy mixed: `nvidia.com/mig-1g.10gb.me` for 1g.10gb+me."""
     return names.RESOURCE + "mig-" + profile.replace("+", ".")
 
 
