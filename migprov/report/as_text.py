@@ -151,7 +151,7 @@ def _roll(roll: Roll) -> Iterator[Text]:
     if roll.reason:
         yield Text(roll.reason)
     for node in roll.nodes[:_SHOWN_NODES]:
-        parts = [node.host, node.result or "left", when(node.at), node.message or ""]
+        parts = [node.host, node.result or "left", when(node.at), node.message or "", "; ".join(node.changes)]
         yield Text("  " + "  ".join(part for part in parts if part))
     if len(roll.nodes) > _SHOWN_NODES:
         yield Text(f"  and {count(len(roll.nodes) - _SHOWN_NODES, 'more node')}")

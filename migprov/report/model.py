@@ -64,12 +64,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class NodeTurn:
-    """What a roll's record has of one node. `result` is `unchanged` for one that needed no turn, None for none yet."""
+    """What a roll's record has of one node. `result` is `unchanged` for one that needed no turn, None for none yet.
+
+    `changes`: a line for each GPU that came out other than it was.
+    """
 
     host: str
     at: str | None
     result: str | None
     message: str | None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

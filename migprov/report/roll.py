@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..connect.shape import printable
 from ..fleet.roll import folder
@@ -44,7 +44,9 @@ def _turn(host: str, story: Story) -> NodeTurn:
     if host in story.in_hand:
         return NodeTurn(name, None, None, "its turn has begun and has no end in the record")
     if line is not None:
-        return NodeTurn(name, _said(line.get("at")), printable(str(line["result"])), _said(line.get("message")))
+        changes = tuple(_changes(line.get("before"), line.get("after")))
+        result = printable(str(line["result"]))
+        return NodeTurn(name, _said(line.get("at")), result, _said(line.get("message")), changes)
     looked = story.looked.get(host) or {}
     error = looked.get("error")
     if error:
@@ -54,3 +56,18 @@ def _turn(host: str, story: Story) -> NodeTurn:
 
 def _said(value: object) -> str | None:
     return printable(str(value)) if value else None
+
+
+def _changes(before: object, after: object) -> Iterator[str]:
+    """Such as `GPU 1: whole -> 3g.40gb at 0, 3g.40gb at 4`."""
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return
+    for gpu, now in after.items():
+        if gpu in before and before[gpu] != now:
+            yield printable(f"GPU {gpu}: {_cut(before[gpu])} -> {_cut(now)}")
+
+
+def _cut(instances: object) -> str:
+    if not isinstance(instances, list):
+        return "MIG off"
+    return ", ".join(map(str, instances)) or "no instance"

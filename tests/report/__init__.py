@@ -1,0 +1,1 @@
+"""The report: numbers, words, and the page in a real browser."""
