@@ -17,7 +17,7 @@ from ..fleet.kubernetes.resources import GPU, resource
 from ..mig import geometry
 from . import names
 from .errors import CannotRender
-from .plan_file import PlanFile, Seat
+from .plan_file import PlanFile, PlannedCard, Seat
 from .text import File, documents
 
 Form = Literal["resources", "patch", "deployment"]
@@ -192,15 +192,20 @@ def _affinity(group: Group, plan: PlanFile, options: Options) -> dict[str, Any]:
 def _products(group: Group, plan: PlanFile, options: Options) -> list[str]:
     """The values of the product's label among which the scheduler may choose; none where all nodes would do.
 
-    A resource is not enough where two products offer it, or where the strategy single calls everything a GPU.
+    A resource is not enough where cards of another product offer it too, or where the strategy single calls
+    everything a GPU.
     """
     planned = {seat.product for seat in group.seats}
-    every = {card.product for card in plan.cards}
-    profile = group.profile if options.strategy == "single" and group.profile != WHOLE else None
-    cut = any(card.mig for card in plan.cards)
-    if profile is None and planned == every and not (options.strategy == "single" and cut):
+    single = options.strategy == "single" and any(card.mig for card in plan.cards)
+    offering = {card.product for card in plan.cards if _offers(card, group.profile)}
+    if not single and offering <= planned:
         return []
+    profile = group.profile if single and group.profile != WHOLE else None
     return sorted(names.product_label(model, profile) for product in planned for model in _models(product))
+
+
+def _offers(card: PlannedCard, profile: str) -> bool:
+    return not card.mig if profile == WHOLE else profile in card.profiles
 
 
 def _models(product: str) -> Mapping[str, None]:
