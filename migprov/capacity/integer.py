@@ -101,7 +101,7 @@ def _bound(highs: highspy.Highs, objective: Mapping[int, float], reached: float)
     bound = float(highs.getInfo().mip_dual_bound)
     if _whole(objective):
         bound = float(np.ceil(bound - 1e-6))
-    return min(bound, reached)
+    return min(bound, reached) + 0.0  # no negative zero
 
 
 def _whole(objective: Mapping[int, float]) -> bool:

@@ -49,6 +49,9 @@ def place(
     tables = _tables(problem, solution, running)
     _seat_those_who_stay(problem, solution, tables, running)
     missing = _seat_the_others(problem, solution, tables)
+    for number, table in tables.items():
+        if not table.kept and table.pattern != (WHOLE,):
+            _clear(problem.cards[number], table)
     cards = [_card_plan(card, tables.get(number)) for number, card in enumerate(problem.cards)]
     return cards, _assignments(problem, tables, running), missing
 
@@ -125,10 +128,10 @@ def _seat_those_who_stay(problem: Problem, solution: Solution, tables: dict[int,
             profile = profile_at(problem.cards[number], start)
             cell = (kind, table.group, problem.cards[number].product, profile)
             seat = next((s for s in table.seats if (s.profile, s.start, s.workload) == (profile, start, None)), None)
-            if seat is None or not left[own, profile] or not room.get(own, Counter())[cell]:
+            if seat is None or not left[own, cell]:
                 continue
             seat.workload, seat.stays = workload, True
-            left[own, profile] -= 1
+            left[own, cell] -= 1
             room[own][cell] -= 1
     solution.seats = {number: dict(cells) for number, cells in room.items()}
 
@@ -182,6 +185,25 @@ def _pool(problem: Problem, number: int) -> str:
     return problem.cards[number].host if by_node else ""
 
 
+def _clear(card: FleetCard, table: _Table) -> None:
+    """Take away what nobody sits in, since uncut it is room for the largest profile, and place the rest as the node
+    will: those who stay at their starts, the others where they leave the most room.
+    """
+    seats = [seat for seat in table.seats if seat.workload is not None]
+    stay = frozenset(seat.start for seat in seats if seat.stays)
+    pattern = tuple(sorted(seat.profile for seat in seats))
+    left = list(_placed(card.product, card.instances if card.mig else (), stay, pattern))
+    for seat in seats:
+        if seat.stays:
+            left.remove((seat.profile, seat.start))
+    for seat in seats:
+        if not seat.stays:
+            span = next(each for each in left if each[0] == seat.profile)
+            left.remove(span)
+            seat.start = span[1]
+    table.seats = seats
+
+
 # --- the answer ---------------------------------------------------------------------------------------------------
 
 
@@ -189,8 +211,7 @@ def _card_plan(card: FleetCard, table: _Table | None) -> CardPlan:
     if table is None or table.kept:
         return CardPlan(card, card.mig, card.instances, used=table is not None)
     seats = [seat for seat in table.seats if seat.profile != WHOLE]
-    # Nobody asked for what nobody sits in: uncut it is room for the largest profile.
-    instances = tuple(Instance(seat.profile, seat.start) for seat in seats if seat.workload is not None)
+    instances = tuple(sorted((Instance(seat.profile, seat.start) for seat in seats), key=lambda each: each.start))
     return CardPlan(card, bool(seats), instances, used=True)
 
 

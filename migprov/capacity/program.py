@@ -49,14 +49,14 @@ class Kind:
 class Solution:
     """How many: `keep` cards of a kind that stay as they are and serve a group with what they offer; `change` cards of
     a kind that are cut anew; `cut` cards of these kinds that get a pattern for a group; `seats` replicas of a class in
-    a cell; `stays` replicas of a class that stay in instances of a profile.
+    a cell; `stays` those of them that stay where they are.
     """
 
     keep: dict[tuple[int, int, Pattern], int] = field(default_factory=dict)
     change: dict[int, int] = field(default_factory=dict)
     cut: dict[tuple[tuple[int, ...], int, Pattern], int] = field(default_factory=dict)
     seats: dict[int, dict[Cell, int]] = field(default_factory=dict)
-    stays: dict[tuple[int, str], int] = field(default_factory=dict)
+    stays: dict[tuple[int, Cell], int] = field(default_factory=dict)
     used: Bound = field(default_factory=lambda: Bound(0, 0))
     cost: Bound | None = None
 
@@ -158,7 +158,9 @@ def acceptable(workload: Workload, data: Mapping[str, ProductData]) -> Mapping[s
 
 
 def solve(problem: Problem, *, by_cost: bool, gap: float) -> Solution:
-    """All placed, fewest cards (or least cost), fewest changed, fewest moved, most room left: in this order."""
+    """All placed, fewest cards (or least cost), fewest changed, fewest moved, most room left, fewest slices cut: in
+    this order.
+    """
     model = _Model(problem, gap)
     return model.solve(by_cost)
 
@@ -174,9 +176,9 @@ class _Model:
         self.cut: dict[tuple[tuple[int, ...], int, Pattern], int] = {}
         self.seats: dict[tuple[int, Cell], int] = {}
         self.unplaced: dict[int, int] = {}
-        self.stays: dict[tuple[int, str], int] = {}
+        self.stays: dict[tuple[int, Cell], int] = {}
         self.supply: dict[Cell, dict[int, float]] = defaultdict(dict)
-        self.credit: dict[tuple[int, str], dict[int, float]] = defaultdict(dict)
+        self.credit: dict[tuple[int, Cell], dict[int, float]] = defaultdict(dict)
         self._cards()
         self._workloads()
         self._running()
@@ -192,7 +194,9 @@ class _Model:
                     terms[column] = 1.0
                     self._offer(column, kind, index, offered)
                     there = [each for each in kind.running if self._in_group(each, group)]
-                    self._credit(column, there if not group.alone else [e for e in there if e.profile in offered][:1])
+                    if group.alone:
+                        there = [each for each in there if each.profile in offered][:1]
+                    self._credit(column, kind, index, there)
             self.program.row(0, len(kind.cards), terms)
             if kind.running:
                 self._ways((number,))
@@ -212,7 +216,7 @@ class _Model:
                 self._offer(column, first, index, pattern)
                 if first.running:
                     there = tuple(each for each in first.running if self._in_group(each, group))
-                    self._credit(column, staying(first.product, there, pattern))
+                    self._credit(column, first, index, staying(first.product, there, pattern))
         self.program.row(0, 0, terms)
 
     def _patterns(self, kind: Kind, index: int, group: Group) -> Iterable[Pattern]:
@@ -229,11 +233,11 @@ class _Model:
         for name, count in Counter(pattern).items():
             self.supply[kind.pool, group, kind.product, name][column] = float(count)
 
-    def _credit(self, column: int, runners: Iterable[Runner]) -> None:
+    def _credit(self, column: int, kind: Kind, group: int, runners: Iterable[Runner]) -> None:
+        """A card of this kind lets these stay where they are."""
         for runner in runners:
-            accepted = self.problem.classes[runner.number].accepts
-            if runner.profile and any(runner.profile in names for names in accepted.values()):
-                terms = self.credit[runner.number, runner.profile]
+            if runner.profile in self.problem.classes[runner.number].accepts.get(kind.product, ()):
+                terms = self.credit[runner.number, (kind.pool, group, kind.product, runner.profile)]
                 terms[column] = terms.get(column, 0.0) + 1.0
 
     def _workloads(self) -> None:
@@ -256,11 +260,18 @@ class _Model:
                 self.program.row(0, float("inf"), {**supply, **dict.fromkeys(taken[cell], -1.0)})
 
     def _running(self) -> None:
-        for (number, profile), terms in self.credit.items():
-            column = self.stays[number, profile] = self.program.column(self.problem.classes[number].replicas)
+        """Who stays sits in the seat he has."""
+        for (number, cell), terms in self.credit.items():
+            column = self.stays[number, cell] = self.program.column(self.problem.classes[number].replicas)
             self.program.row(0, float("inf"), {**terms, column: -1.0})
-            seats = {seat: 1.0 for (owner, cell), seat in self.seats.items() if owner == number and cell[3] == profile}
-            self.program.row(0, float("inf"), {**seats, column: -1.0})
+            self.program.row(0, float("inf"), {self.seats[number, cell]: 1.0, column: -1.0})
+
+    def _slices(self) -> dict[int, float]:
+        """Memory slices that are cut into instances, so that nobody gets more than is enough for nothing."""
+        kinds = self.problem.kinds
+        return {
+            column: _taken(kinds[numbers[0]].product, pattern) for (numbers, _, pattern), column in self.cut.items()
+        }
 
     def solve(self, by_cost: bool) -> Solution:
         kinds = self.problem.kinds
@@ -283,6 +294,7 @@ class _Model:
                 dict.fromkeys(self.change.values(), 1.0),
                 dict.fromkeys(self.stays.values(), -1.0),
                 {column: -slices for column, slices in {**kept, **cut}.items() if slices},
+                self._slices(),
             ]
         )
         found = Solution(used=bounds[2] if by_cost else bounds[1])
@@ -295,6 +307,12 @@ class _Model:
             if values[column]:
                 found.seats.setdefault(number, {})[cell] = values[column]
         return found
+
+
+def _taken(key: str, pattern: Pattern) -> float:
+    """Memory slices in instances; the whole card's, where it is one."""
+    data = product(key)
+    return float(sum(data.offer(name).memory_slices for name in pattern))
 
 
 def _offered(pattern: Pattern, group: Group) -> Iterable[Pattern]:

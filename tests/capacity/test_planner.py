@@ -274,3 +274,20 @@ def test_planning_again_on_the_result_changes_and_moves_nothing(given_: tuple[li
     again = plan(settled, after)
     check(again, settled, after)
     assert (again.changed, again.moved, again.used.value) == ((), 0, first.used.value)
+
+
+def test_starts_are_those_that_the_node_will_choose() -> None:
+    # Placed as if nothing but them were asked for: the driver's own order, from the high end.
+    alone = plan([Workload("w", 8000, 2)], [FleetCard("a", 0, A100)])
+    assert [(each.profile, each.start) for each in alone.cards[0].instances] == [("1g.10gb", 4), ("1g.10gb", 5)]
+    assert [each.start for each in alone.assignments] == [4, 5]
+
+
+def test_a_namesake_on_another_product_is_no_place_to_stay() -> None:
+    # 1g.10gb is a profile of both products.
+    cards = [cut(("1g.10gb", 0)), cut(("1g.10gb", 0), index=1, key="H100-80GB-SXM")]
+    workloads = [Workload(f"w{index}", 3000, runs_on=(Place("gpu1", index, 0),), products=(key,))
+                 for index, key in enumerate([A100, "H100-80GB-SXM"])]  # fmt: skip
+    planned = plan(workloads, cards)
+    check(planned, workloads, cards)
+    assert (planned.changed, planned.moved) == ((), 0)
