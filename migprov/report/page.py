@@ -70,7 +70,7 @@ def _environment() -> Environment:
         members=members,
         some=hosts,
         sms=rules.sms,
-        bandwidth=rules.bandwidth,
+        rate=rules.rate,
         slices=rules.slices,
         seat=rules.seat,
         gib=numbers.gib,

@@ -28,6 +28,11 @@ def bandwidth(part: Part, product: str) -> str:
     return f"{part.bandwidth_gbs:,.0f} of {speed(found.whole.bandwidth_gbs)}"
 
 
+def rate(part: Part) -> str:
+    """`1,020`, GB/s; `?` where it is not known."""
+    return "?" if part.bandwidth_gbs is None else f"{part.bandwidth_gbs:,.0f}"
+
+
 def slices(part: Part, product: str) -> str:
     """`4 of 8` memory slices; `?` where the product is not known."""
     found = all_products().get(product)
