@@ -63,7 +63,9 @@ def resource_name(text: str) -> str:
     if short == "gpu":
         return GPU
     try:
-        return resource(names.parse(short.removeprefix("mig-")).canonical)
+        # A dot behind the size stands for the plus of an attribute: 1g.10gb.me is 1g.10gb+me.
+        profile = re.sub(r"gb\.(?=[a-z])", "gb+", short.removeprefix("mig-"))
+        return resource(names.parse(profile).canonical)
     except BadProfileName as error:
         raise CannotRender(
             f"{text!r} is no resource of the device plugin: {error}", next="write gpu, or a profile such as 3g.40gb."

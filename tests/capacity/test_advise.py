@@ -14,9 +14,9 @@ from migprov.capacity import busy
 from migprov.capacity.advise import ADDING, DECIDING, Advice, Context, advise, table
 from migprov.capacity.model import Workload
 from migprov.capacity.products import ProductData, product
-from tests.cli.conftest import Migprov, migprov
+from tests.render.here import Here, here
 
-__all__ = ["migprov"]
+__all__ = ["here"]
 
 A100 = product("A100-80GB")
 GIB = 1024
@@ -179,10 +179,10 @@ workloads:
 """
 
 
-def test_the_command(migprov: Migprov, tmp_path: Path) -> None:
+def test_the_command(here: Here, tmp_path: Path) -> None:
     path = tmp_path / "workloads.yml"
     path.write_text(WORKLOADS)
-    answer = migprov("advise", path, "--product", "A100-80GB", "--product", "H200-141GB", "--json")
+    answer = here("advise", path, "--product", "A100-80GB", "--product", "H200-141GB", "--json")
     assert answer.code == 2  # no A100 takes the llm
     told = [(line["workload"], line["product"], line["strategy"], line["profile"]) for line in answer.lines]
     assert told == [
@@ -192,12 +192,12 @@ def test_the_command(migprov: Migprov, tmp_path: Path) -> None:
         ("llm", "H200-141GB", "whole", None),
     ]
     assert set(answer.lines[0]) == set(Advice.__dataclass_fields__)
-    text = migprov("advise", path, "--product", "H200-141GB")
+    text = here("advise", path, "--product", "H200-141GB")
     assert text.code == 0
     assert "asr: it is interactive" in text.out
 
 
-def test_the_command_refuses_what_it_cannot_use(migprov: Migprov, tmp_path: Path) -> None:
+def test_the_command_refuses_what_it_cannot_use(here: Here, tmp_path: Path) -> None:
     path = tmp_path / "workloads.yml"
     path.write_text(WORKLOADS)
     odd = tmp_path / "odd.json"
@@ -210,9 +210,9 @@ def test_the_command_refuses_what_it_cannot_use(migprov: Migprov, tmp_path: Path
         [path, "--product", "A100-80GB", "--audit", odd],
         [path, "--product", "A100-80GB", "--audit", tmp_path / "none"],
     ):
-        answer = migprov("advise", *arguments)
+        answer = here("advise", *arguments)
         assert (answer.code, answer.out) == (1, ""), arguments
         assert answer.err
-    rules = migprov("advise", "--rules")
+    rules = here("advise", "--rules")
     assert rules.code == 0
     assert all(rule in rules.out for rule in (*DECIDING, *ADDING))

@@ -252,9 +252,9 @@ def test_what_pods_ask_for() -> None:
 
 
 def test_media_extensions_by_their_resource_name() -> None:
-    one = [Workload("asr", 4 * GIB, engines=frozenset(["jpeg"]))]
-    (found,) = documents(pods.file(one, plan(one)).text)
-    assert found == {"asr": {"replicas": 1, "resources": {"limits": {"nvidia.com/mig-1g.10gb.me": 1}}}}
+    both = [Workload("asr", 4 * GIB, engines=frozenset(["jpeg"])), Workload("tts", 8 * GIB, replicas=6)]
+    (found,) = documents(pods.file(both, plan(both, cards(1))).text)
+    assert found["asr"] == {"replicas": 1, "resources": {"limits": {"nvidia.com/mig-1g.10gb.me": 1}}}
 
 
 def selected(template: dict[str, Any]) -> dict[str, list[str]]:
@@ -316,7 +316,7 @@ def test_replicas_that_ask_for_different_things_are_deployments_of_their_own() -
     assert len({group.name for group in groups}) == len(groups)
 
 
-# --- dcgm-exporter --------------------------------------------------------------------------------------------------------
+# --- dcgm-exporter ------------------------------------------------------------------------------------------------
 
 
 def fields(text: str) -> list[tuple[str, str]]:
