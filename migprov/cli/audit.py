@@ -36,7 +36,7 @@ _PERCENT = click.FloatRange(0, 100)
 @click.command("audit", short_help="who is hollow: what each GPU is used for, and what would do")
 @where_options
 @prometheus_options
-@click.option("--csv", "table", type=click.Path(exists=True, dir_okay=False), help="Measurements in a file.")
+@click.option("--csv", "table", type=click.Path(), help="Measurements in a file.")
 @click.option(
     "--for", "for_s", type=click.FloatRange(min=1), metavar="S", help="Sample nodes for S seconds.  [default: 60]"
 )

@@ -72,8 +72,8 @@ def test_the_role_and_the_playbooks_are_found(tmp_path: Path) -> None:
     role = ansible.command("ansible-doc", "-t", "role", "--json", "migprov.gpu.mig_layout")
     assert role.returncode == 0, role.stderr
     options = json.loads(role.stdout)["migprov.gpu.mig_layout"]["entry_points"]["main"]["options"]
-    assert all(option.startswith("mig_layout_") for option in options)
-    for name in ("info", "rollout", "verify"):
+    assert all(option.startswith("mig_layout") for option in options)
+    for name in ("info", "rollback", "rollout", "verify"):
         done = ansible.command("ansible-playbook", "-i", "localhost,", "--syntax-check", f"migprov.gpu.{name}")
         assert done.returncode == 0, done.stderr
 

@@ -102,10 +102,3 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_what_is_not_there_yet_is_not_offered(migprov: Migprov) -> None:
-    answer = migprov("--help")
-    for name in ("rollout", "audit", "render", "report"):
-        assert f"  {name} " not in answer.out
-        assert migprov(name).code == 1

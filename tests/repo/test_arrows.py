@@ -28,7 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "fleet": {"mig", "node", "layouts", "connect", *SHARED},
     "capacity": {"mig", "node", "layouts", "connect", "fleet", *SHARED},
     "render": {"mig", "layouts", "fleet", "capacity", *SHARED},
-    "report": {"mig", "layouts", "fleet", "capacity", "render", *SHARED},
+    "report": {"mig", "layouts", "connect", "fleet", "capacity", "render", "", *SHARED},
     "cli": {"mig", "node", "layouts", "connect", "fleet", "capacity", "render", "report", "", *SHARED},
     "sim": {"mig", *SHARED},
     "": {"mig", "node", "layouts", "connect", "fleet", *SHARED},  # migprov/__init__.py

@@ -53,8 +53,12 @@ def test_every_command_in_the_documents_is_understood(name: str, words: list[str
         command.make_context(command.name or "", rest, parent=context)
 
 
+# Whose codes stand in documents of their own, or reach no user of the product.
+ELSEWHERE = ("migprov.sim", "migprov.fleet.slurm", "migprov.fleet.kubernetes", "migprov.render")
+
+
 def codes(base: type[Any]) -> set[str]:
-    own = isinstance(base.__dict__.get("code"), str) and not base.__module__.startswith("migprov.sim")
+    own = isinstance(base.__dict__.get("code"), str) and not base.__module__.startswith(ELSEWHERE)
     found = {base.code} if own else set()
     return found.union(*(codes(kind) for kind in base.__subclasses__()))
 
