@@ -11,13 +11,13 @@ import yaml
 from migprov import layouts
 from migprov.fleet.slurm import conf
 from migprov.sim.nodes import Fleet
-from tests.cli.conftest import Migprov, migprov, writes
+from tests.cli.conftest import writes
 
 from .here import Here, here
 from .plans import plan_text
 from .test_mps import GPU, MIG
 
-__all__ = ["here", "migprov"]
+__all__ = ["here"]
 
 LAYOUTS = """\
 version: v1
@@ -136,16 +136,16 @@ def test_what_cannot_be_rendered(here: Here, folder: Path) -> None:
 
 
 @pytest.fixture
-def cut(migprov: Migprov, fleet: Fleet, folder: Path) -> Fleet:
+def cut(here: Here, fleet: Fleet, folder: Path) -> Fleet:
     """A node with its second card cut."""
-    assert migprov("apply", folder / "layouts.yml", "voice", "-i", fleet.inventory).code == 0
+    assert here("apply", folder / "layouts.yml", "voice", "-i", fleet.inventory).code == 0
     return fleet
 
 
-def test_slurm_and_labels_from_nodes(migprov: Migprov, cut: Fleet, folder: Path) -> None:
+def test_slurm_and_labels_from_nodes(here: Here, cut: Fleet, folder: Path) -> None:
     before = writes(cut)
     where = ["-i", cut.inventory]
-    found = migprov("render", "slurm", *where, "--autodetect")
+    found = here("render", "slurm", *where, "--autodetect")
     assert found.code == 0, found.err
     assert "NodeName=gpu1 AutoDetect=nvml" in found.out
     assert "NodeName=gpu1 Gres=gpu:nvidia_a100-sxm4-80gb:2,gpu:nvidia_a100_3g.39gb:2" in found.out
@@ -153,7 +153,7 @@ def test_slurm_and_labels_from_nodes(migprov: Migprov, cut: Fleet, folder: Path)
     slurm = folder / "slurm.conf"
     slurm.write_text("# ours\nNodeName=gpu1 CPUs=2 Gres=gpu:a100:3\nNodeName=gpu2 CPUs=4\n")
     out = folder / "slurm"
-    assert migprov("render", "slurm", *where, "--conf", slurm, "-o", out).code == 0
+    assert here("render", "slurm", *where, "--conf", slurm, "-o", out).code == 0
     edited = (out / "slurm.conf").read_text()
     assert edited.startswith("# ours\n")
     assert edited.endswith("NodeName=gpu2 CPUs=4\n")
@@ -162,7 +162,7 @@ def test_slurm_and_labels_from_nodes(migprov: Migprov, cut: Fleet, folder: Path)
     assert conf.gpus_of(gres) == conf.gpus_of("gpu:a100:2,gpu:a100_3g.40gb:2")
     assert (out / "gres.conf").read_text().count("NodeName=gpu1 Name=gpu") == 4
 
-    told = migprov("render", "labels", *where)
+    told = here("render", "labels", *where)
     assert told.code == 0, told.err
     node = yaml.safe_load(told.out)
     assert (node["kind"], node["metadata"]["name"]) == ("Node", "gpu1")
@@ -179,18 +179,18 @@ def test_slurm_and_labels_from_nodes(migprov: Migprov, cut: Fleet, folder: Path)
         "nvidia.com/mig-3g.40gb.product": "NVIDIA-A100-SXM4-80GB-MIG-3g.40gb",
         "nvidia.com/mig-3g.40gb.memory": "40192",
     }
-    planned = yaml.safe_load(migprov("render", "labels", *where, "--plan", folder / "plan.json").out)
+    planned = yaml.safe_load(here("render", "labels", *where, "--plan", folder / "plan.json").out)
     assert planned["metadata"]["labels"]["nvidia.com/mig.config"] == "plan-1"
-    single = migprov("render", "labels", *where, "--strategy", "single")
+    single = here("render", "labels", *where, "--strategy", "single")
     assert (single.code, single.out) == (1, "")
     assert "wants MIG mode on all GPUs" in single.err
     assert writes(cut) == before
 
 
-def test_half_a_fleet_is_not_rendered(migprov: Migprov, fleet: Fleet, tmp_path: Path) -> None:
+def test_half_a_fleet_is_not_rendered(here: Here, fleet: Fleet, tmp_path: Path) -> None:
     gone = tmp_path / "gone.yml"
     gone.write_text("all: {hosts: {gpu9: {ansible_host: 127.0.0.1, ansible_port: 1}}}\n")
-    answer = migprov("render", "labels", "-i", fleet.inventory, "-i", gone, "-o", tmp_path / "labels.yaml")
+    answer = here("render", "labels", "-i", fleet.inventory, "-i", gone, "-o", tmp_path / "labels.yaml")
     assert (answer.code, answer.out) == (4, "")
     assert "it would lack these nodes" in answer.err
     assert not (tmp_path / "labels.yaml").exists()
