@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SHOWN_GROUPS = 40
 _SHOWN_STEPS = 20
 _SHOWN_NODES = 20
-_BAR = 20
+_STYLES = {"freed": "green", "held": "yellow"}
 
 
 def shown(report: Report) -> Iterator[RenderableType]:
@@ -70,51 +70,47 @@ def _totals(report: Report) -> Table:
 
 def _cards(report: Report) -> Iterator[RenderableType]:
     groups = grouped(report.account.pairs)
-    numbers = ("Used, GiB", "Used", "SMs", "Bandwidth")
-    table = _table("Cards", "", "When", "Instance", "Held by", "", *numbers, right=numbers)
     for group in groups[:_SHOWN_GROUPS]:
-        _add(table, group)
-    yield table
+        yield _title(group)
+        yield _sides(group)
     if left := groups[_SHOWN_GROUPS:]:
         yield Text(f"and {count(sum(len(group.names) for group in left), 'more card')}; the page (-o) shows all")
 
 
-def _add(table: Table, group: Group) -> None:
+def _title(group: Group) -> Text:
+    card = group.pair.after
+    several = f"{count(len(group.names), 'card')}: " if len(group.names) > 1 else ""
+    why = f": {card.held}" if card.held else ""
+    about = f"{several}{hosts(group.names)}, {card.product}, {gib(card.memory_mib)} GiB"
+    return Text.assemble((about, "bold"), (f" ({group.word}{why})", _STYLES.get(group.change, "")))
+
+
+def _sides(group: Group) -> Table:
     pair = group.pair
-    name = hosts(group.names)
-    if len(group.names) > 1:
-        name = f"{count(len(group.names), 'card')}: {name}"
-    about = pair.after.held or group.word
+    numbers = ("Used, GiB", "%", "SMs", "GB/s")
+    table = _table("", "Instance", "Held by", *numbers, right=numbers)
+    for column in table.columns[:2]:
+        column.no_wrap = True
     sides = [("before", pair.before), ("after", pair.after)] if pair.compared else [("planned", pair.after)]
-    for when_, card in sides:
-        for cells in _parts(card):
-            table.add_row(*map(Text, (name, about, when_, *cells)))
-            name = about = when_ = ""
-    table.add_section()
+    for said, card in sides:
+        for number, cells in enumerate(_parts(card)):
+            table.add_row(*map(Text, ("" if number else said, *cells)))
+    return table
 
 
 def _parts(card: Card) -> Iterator[tuple[str, ...]]:
     if not card.parts:
-        yield "not cut", "nobody", "", "", "", "", ""
+        yield "not cut", "nobody", "", "", "", ""
     for part in card.parts:
         where = "" if part.start is None else f" at {part.start}"
-        share = part.efficiency if part.holders else None
         yield (
             f"{drawing.called(part)}{where}",
             ", ".join(drawing.names(part)) or "nobody",
-            _bar(share),
             f"{gib(part.used_mib)} of {gib(part.memory_mib)}",
-            percent(share) if part.holders else "",
+            percent(part.efficiency) if part.holders else "",
             rules.sms(part, card.product),
-            rules.bandwidth(part, card.product),
+            rules.rate(part),
         )
-
-
-def _bar(share: float | None) -> str:
-    if share is None:
-        return ""
-    filled = min(max(round(share * _BAR), 0), _BAR)
-    return "#" * filled + "." * (_BAR - filled)
 
 
 def _steps(steps: tuple[Step, ...]) -> Iterator[Text]:

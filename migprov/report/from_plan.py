@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..capacity.account import HOURS
+from ..capacity.account import HOURS, Account
 from ..capacity.account_plan import Stays, of_plan
 from ..capacity.model import Assignment, Bound, CardPlan, FleetCard, Instance, Place, Plan, Unplaced, Workload
 from ..capacity.products import product
@@ -75,8 +75,18 @@ def _report(
         kept=tuple((each["workload"], f"{each['host']}/{each['gpu']}", str(each["reason"])) for each in kept),
         proof={"cards": found["used"], "cost": found["cost"]},
         moved=int(found["moved"]),
-        notes=tuple(map(str, found["notes"])),
+        notes=(*map(str, found["notes"]), *_doubts(found["used"], account)),
     )
+
+
+def _doubts(used: Mapping[str, Any], account: Account) -> Iterator[str]:
+    """The plan counted the cards in use by the workloads file that it had; another one may count others."""
+    before = account.before
+    if before is not None and used.get("before") not in (None, before.in_use):
+        yield (
+            f"the plan counts {used['before']} cards in use before, by this workloads file there are {before.in_use}: "
+            "it may not be the one that the plan was made of"
+        )
 
 
 def _plan(found: Mapping[str, Any], price: float | None) -> Plan:

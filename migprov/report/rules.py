@@ -20,14 +20,6 @@ def sms(part: Part, product: str) -> str:
     return f"{part.sms} of {most}"
 
 
-def bandwidth(part: Part, product: str) -> str:
-    """`1,020 of 2,039 GB/s`: by memory slices; `?` where the product's is not known."""
-    found = all_products().get(product)
-    if part.bandwidth_gbs is None or found is None or part.profile == WHOLE:
-        return speed(part.bandwidth_gbs)
-    return f"{part.bandwidth_gbs:,.0f} of {speed(found.whole.bandwidth_gbs)}"
-
-
 def rate(part: Part) -> str:
     """`1,020`, GB/s; `?` where it is not known."""
     return "?" if part.bandwidth_gbs is None else f"{part.bandwidth_gbs:,.0f}"

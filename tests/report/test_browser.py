@@ -161,9 +161,7 @@ def test_hostile_names_do_nothing(many_page: Path, chromium: Browser) -> None:
 def test_on_paper_it_is_light_and_all_there(seed_page: Path, chromium: Browser) -> None:
     chromium.open(seed_page, width=794, dark=True, media="print")
     assert chromium.ask("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    hidden = (
-        "[...document.querySelectorAll('details table')].filter(each => !each.getBoundingClientRect().height).length"
-    )
+    hidden = "[...document.querySelectorAll('details table')].filter(each => !each.checkVisibility()).length"
     assert chromium.ask(hidden) == 0
     assert chromium.ask("document.querySelectorAll('details table').length") == 3
     printed = chromium.pdf()

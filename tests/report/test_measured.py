@@ -104,6 +104,25 @@ def test_a_process_of_unknown_instance_makes_the_use_unknown(tmp_path: Path) -> 
     assert "ask as root" in told["notes"][0]
 
 
+def test_cards_that_the_table_does_not_have_and_cards_without_instances(tmp_path: Path) -> None:
+    asr = {"pid": 7, "command": "asr", "user": None, "unit": None, "memory_mib": 300, "gi_id": None}
+    unknown = {**_gpu(0, 4096, [asr]), "name": "Tesla T4", "product": None, "memory_mib": 16384}
+    empty = {**_gpu(1, 0), "mig_current": True}
+    silent = {"index": 2, "error": {"code": "gpu_lost", "message": "it fell off"}}
+    path, page = tmp_path / "info", tmp_path / "page.html"
+    path.write_text(_lines(_info("gpu1", [unknown, empty, silent])))
+    told = report(path, path, "--json").json
+    assert (told["after"]["in_use"], told["after"]["memory_mib"], told["after"]["efficiency"]) == (1, 16384, 0.25)
+    assert told["cards"][0]["after"]["parts"][0]["sms"] is None
+    assert (told["cards"][1]["change"], told["cards"][1]["after"]["parts"]) == ("free", [])
+    assert told["notes"] == [f"gpu1/2 did not answer: it fell off ({when})" for when in ("before", "after")]
+    assert "Tesla T4" in report(path, path).out
+    assert report(path, path, "-o", page).code == 0
+    text = Page(page.read_text("utf-8")).text
+    assert "4 of 16 GiB" in text
+    assert "not cut 8 slices" in text
+
+
 def test_two_audits(tmp_path: Path) -> None:
     head = (
         "host,gpu,model,profile,start,memory_total_gib,memory_peak_gib,sm_peak_percent,samples,window_s,command,user\n"
