@@ -197,12 +197,8 @@ class _Facts:
 
     @property
     def half_of_smallest(self) -> bool:
-        memory = self.smallest.memory_mib if self.smallest else None
-        return memory is not None and 2 * self.workload.needed_mib <= memory and self.clients(self.smallest_name) > 1
-
-    @property
-    def smallest_name(self) -> str | None:
-        return self.smallest.name if self.smallest else None
+        """Whether the smallest part that is enough would do for two."""
+        return self.smallest is not None and self.clients(self.smallest.name) > 1
 
     @property
     def instances(self) -> int:

@@ -277,6 +277,13 @@ def test_products_are_told_apart_where_the_resource_does_not() -> None:
     assert "NVIDIA-A100-SXM4-80GB" in selected(found["old"])["nvidia.com/gpu.product"]
 
 
+def test_a_whole_card_of_one_product_among_others() -> None:
+    llm = [Workload("llm", 100 * GIB)]
+    fleet = [*cards(1), *cards(1, "H200-141GB", "gpu2")]
+    (found,) = documents(pods.file(llm, plan(llm, fleet)).text)
+    assert selected(found["llm"]) == {"nvidia.com/gpu.product": ["NVIDIA-H200", "NVIDIA-H200-NVL"]}
+
+
 def test_the_strategy_single() -> None:
     asr = [Workload("asr", 10 * GIB, replicas=4)]
     (found,) = documents(pods.file(asr, plan(asr, cards(1)), pods.Options("single")).text)
