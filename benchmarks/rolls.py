@@ -63,7 +63,7 @@ def stops(ways: Sequence[Way], positions: Sequence[int]) -> list[Case]:
 
 
 def kills(made: Ground, ways: Sequence[Way]) -> list[Case]:
-    """Every moment of an undisturbed roll at which its controller is killed; every third of them first, and so on."""
+    """Every moment of an undisturbed roll at which its controller is killed; every fifth of them first, and so on."""
     found: list[Case] = []
     for way in ways:
         for name in made.names:
@@ -72,7 +72,7 @@ def kills(made: Ground, ways: Sequence[Way]) -> list[Case]:
         for kill in rolls_kills.every(made, way):
             attempt = partial(rolls_kills.killed_and_taken_up_again, way=way, kill=kill)
             found.append(Case(kill.row, way.name, kill.name, attempt))
-    return [*found[::3], *found[1::3], *found[2::3]]
+    return [case for first in range(5) for case in found[first::5]]
 
 
 class Table:

@@ -90,4 +90,4 @@ def test_a_control_node_without_the_package(tmp_path: Path) -> None:
     assert "needs the Python package migprov on the control node" in message
     assert "broken on purpose" in message
     assert "bin/python" in message
-    assert "Next: install the package" in message
+    assert "Next: install migprov " in message

@@ -63,7 +63,7 @@ def devices(gpu: Mapping[str, Any]) -> list[str]:
 
 
 def resource(profile: str) -> str:
-    """What a MIG device of this profile is called with the strategy mixed: `nvidia.com/mig-1g.10gb.me` for 1g.10gb+me."""
+    """What a MIG device of this profile is called with the strategy mixed: `nvidia.com/mig-1g.10gb.me` (1g.10gb+me)."""
     return names.RESOURCE + "mig-" + profile.replace("+", ".")
 
 
