@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .draining import drain_options, draining
-from .report import Told
+from .results import Told
 from .where import chosen, each_option, where_options
 from .work import work
 

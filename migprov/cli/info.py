@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .report import Told
+from .results import Told
 from .where import chosen, each_option, where_options
 from .work import work
 

@@ -25,7 +25,7 @@ _COMMANDS = {
     "export": ("export", "the present layout, as a layout file"),
     "plan": ("plan", "workloads on the fewest cards: a layout for each node, proven"),
     "audit": ("audit", "who is hollow: what each GPU is used for, and what would do"),
-    "report": ("reporting", "before and after: memory, cards, money; as a page, text or JSON"),
+    "report": ("report", "before and after: memory, cards, money; as a page, text or JSON"),
     "advise": ("advise", "whole card, MIG, MPS or time-slicing: what suits each workload, and why"),
     "render": ("render", "configuration for Kubernetes, Slurm, MPS and dcgm-exporter"),
     "sim": ("sim", "simulated GPU nodes: try layouts without a GPU"),

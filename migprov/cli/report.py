@@ -1,130 +1,96 @@
-"""How results are told as they come: a JSON object a line, or text for people. Given in the inventory's order."""
+"""`migprov report`."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..result import Result
-from . import exits, output
-from .notes import interrupted
+from . import output
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from ..report.model import Report
 
-FOLDED_ABOVE = 20
-"""Nodes above which those that have the same to say are told together."""
-
-
-class Report(Protocol):
-    """Takes the result of one node after another."""
-
-    def add(self, result: Result) -> None: ...
-
-    def end(self) -> None: ...
+_CURRENCY = 8
 
 
-@dataclass
-class Tally:
-    """How the nodes of a run fared. An unreachable node is not among the failed ones."""
+@click.command("report", short_help="before and after: memory, cards, money; as a page, text or JSON")
+@click.option("--plan", metavar="PLAN.json", help="What 'migprov plan --json' printed.")
+@click.option("--workloads", metavar="WORKLOADS.yml", help="The workloads that the plan was made of.")
+@click.option("--before", metavar="FILE", help="What 'migprov info --json' or 'migprov audit --json' printed before.")
+@click.option("--after", metavar="FILE", help="What the same command printed after.")
+@click.option("--roll", metavar="ID", help="Tell also what this roll did; 'migprov status --all' has the ids.")
+@click.option("--price", type=click.FloatRange(min=0), metavar="MONEY", help="What a card costs an hour.")
+@click.option("--currency", default="", metavar="TEXT", help="Put before amounts of money: '$', EUR.")
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0, min_open=True),
+    default=720.0,
+    show_default="720, a month of 30 days",
+    metavar="H",
+    help="Reckon the money for so many hours.",
+)
+@click.option("--title", default="", metavar="TEXT", help="A line above the page.")
+@click.option("-o", "--out", metavar="REPORT.html", help="Write the page, one file that needs nothing else.")
+@click.option("--force", is_flag=True, help="Overwrite the file of -o.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def command(roll: str | None, title: str, out: str | None, force: bool, as_json: bool, **options: Any) -> None:
+    """Show what a plan, or a change that was made, brings: memory used and allocated, cards freed, money.
 
-    nodes: int = 0
-    failed: int = 0
-    unreachable: int = 0
-
-    def add(self, result: Result) -> None:
-        self.nodes += 1
-        self.unreachable += result.unreachable
-        self.failed += result.failed and not result.unreachable
-
-    @property
-    def code(self) -> int:
-        """The exit code that this amounts to."""
-        if self.failed:
-            return exits.FAILED
-        return exits.UNREACHABLE if self.unreachable else exits.DONE
-
-
-class JsonLines:
-    """A line a node, written at once."""
-
-    def add(self, result: Result) -> None:
-        output.print_json([result])
-        if said := interrupted(result):
-            click.echo(f"Note: {result.host}: {said}", err=True)
-
-    def end(self) -> None:
-        """There is no last line."""
-
-
-class Listed:
-    """For what speaks of all nodes together: `show` gets all results at the end."""
-
-    def __init__(self, show: Callable[[list[Result]], None]) -> None:
-        self._show = show
-        self._results: list[Result] = []
-
-    def add(self, result: Result) -> None:
-        self._results.append(result)
-
-    def end(self) -> None:
-        self._show(self._results)
-
-
-@dataclass
-class Told:
-    """What a command says of one node, in full and (`brief`) where nodes are told together; who counts as `good`.
-
-    The first part of `brief` begins with the node's name and a colon.
+    Of a plan: --plan with --workloads. Of what was measured: --before and --after. Reads files only: no node is
+    contacted.
     """
+    _check(options)
+    if out is not None:
+        from ..capacity.planning import check_outputs
 
-    full: Callable[[Result], Iterable[RenderableType]]
-    brief: Callable[[Result], Iterable[RenderableType]]
-    good: tuple[str, Callable[[Result], bool]]
-    totals: Callable[[Result], None] | None = None
-    ending: Callable[[], Iterable[RenderableType]] = field(default=lambda: ())
+        check_outputs([out], force=force)
+    made = replace(_report(options), title=title)
+    if roll is not None:
+        from ..report import roll as rolls
+
+        made = replace(made, roll=rolls.roll(roll))
+    if as_json:
+        from ..report.as_json import to_json
+
+        output.write(json.dumps(to_json(made)) + "\n")
+    if out is not None:
+        from ..capacity.planning import write
+        from ..report.page import page
+
+        write(out, page(made))
+        click.echo(f"Written: {out}.", err=True)
+    elif not as_json:
+        from ..report import as_text  # rich is for people only
+
+        output.show(as_text.shown(made))
 
 
-class Blocks:
-    """Text for people, a block a node; above `FOLDED_ABOVE` nodes (unless `each`) one for all that say the same."""
+def _check(options: dict[str, Any]) -> None:
+    planned = options["plan"] is not None
+    measured = [options[name] is not None for name in ("before", "after")]
+    if planned == any(measured) or (any(measured) and not all(measured)):
+        raise click.UsageError(
+            "Say of what: --plan PLAN.json with --workloads WORKLOADS.yml, or --before FILE and --after FILE."
+        )
+    if planned and options["workloads"] is None:
+        raise click.UsageError("--plan says who goes where; what they use says --workloads WORKLOADS.yml: give it too.")
+    if not planned and options["workloads"] is not None:
+        raise click.UsageError("--workloads goes with --plan.")
+    currency = options["currency"]
+    if len(currency) > _CURRENCY or not currency.isprintable():
+        raise click.UsageError(f"--currency must be {_CURRENCY} printable characters at most.")
 
-    def __init__(self, told: Told, nodes: int, *, each: bool = False) -> None:
-        from .folded import Folded  # rich is for people only
 
-        self._told = told
-        self._tally = Tally()
-        self._good = 0
-        self._folded = None if each or nodes <= FOLDED_ABOVE else Folded(told.brief)
-        # A progress line on the same terminal must not get text in between.
-        self._held: list[str] | None = [] if sys.stderr.isatty() else None
+def _report(options: dict[str, Any]) -> Report:
+    money = {name: options[name] for name in ("price", "hours", "currency")}
+    if options["plan"] is None:
+        from ..report import from_lines
 
-    def add(self, result: Result) -> None:
-        self._tally.add(result)
-        self._good += self._told.good[1](result)
-        if self._told.totals is not None:
-            self._told.totals(result)
-        if self._folded is not None:
-            self._folded.add(result)
-        else:
-            self._write(output.rendered(self._told.full(result)))
+        return from_lines.report(options["before"], options["after"], **money)
+    from ..capacity import workloads_file
+    from ..report import from_plan
 
-    def end(self) -> None:
-        from .text import last_line
-
-        if self._folded is not None:
-            for block in self._folded.blocks():
-                self._write(block)
-            self._write(output.rendered(self._told.ending()))
-        counts = {self._told.good[0]: self._good}
-        self._write(output.rendered(last_line(self._tally.nodes, self._tally.failed, self._tally.unreachable, counts)))
-        output.write("".join(self._held or ()))
-
-    def _write(self, text: str) -> None:
-        if self._held is None:
-            output.write(text)
-        else:
-            self._held.append(text)
+    return from_plan.report(options["plan"], workloads_file.load(options["workloads"]).workloads, **money)

@@ -16,7 +16,7 @@ import click
 from ..result import Result
 from . import exits
 from .ordered import in_order
-from .report import Blocks, JsonLines, Listed, Report, Tally, Told
+from .results import Blocks, JsonLines, Listed, Report, Tally, Told
 from .where import Where
 
 if TYPE_CHECKING:
