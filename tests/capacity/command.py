@@ -42,7 +42,7 @@ def audit(*arguments: object, **env: str) -> Answer:
         [sys.executable, "-m", "migprov.cli", "audit", *map(str, arguments)],
         capture_output=True,
         text=True,
-        env={**os.environ, **env},
+        env={**os.environ, "COLUMNS": "200", **env},
         timeout=170,
         check=False,
     )

@@ -116,7 +116,7 @@ def test_the_command(tmp_path: Path) -> None:
     [
         ([], "one of -i INVENTORY, --local, --prometheus URL and --csv FILE"),
         (["--csv", "/dev/null", "--local"], "one of -i INVENTORY"),
-        (["--csv", "/no/such/file"], "does not exist"),
+        (["--csv", "/no/such/file"], "cannot be read"),
         (["--local", "--window", "2d"], "--window goes with --prometheus"),
         (["--csv", __file__, "--for", "60"], "--for goes with -i or --local"),
         (["--csv", __file__, "--limit", "gpu1"], "--limit goes with"),

@@ -81,5 +81,6 @@ def ansible(job: Job, *, check: bool) -> Outcome:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     tasks = [json.loads(line) for line in record.read_text().splitlines()]
-    (layout,) = [t for t in tasks if t["action"] == "migprov.gpu.mig_layout" and t["play"] == "Roll the layout out"]
+    # The turn looks once more before it changes.
+    (layout,) = [task for task in tasks if task["name"].endswith("Bring the GPUs to the layout")]
     return Outcome(any(task["result"].get("changed") for task in tasks), layout["result"]["steps"])

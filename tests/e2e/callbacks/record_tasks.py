@@ -38,6 +38,7 @@ class CallbackModule(CallbackBase):
             "play": self._play_name,
             "host": result.host.get_name(),
             "action": result.task.action,
+            "name": result.task.get_name(),
             "status": status,
             "result": json.loads(json.dumps(result.result, default=str)),
         }
