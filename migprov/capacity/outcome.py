@@ -81,7 +81,7 @@ def moves(plan: Plan, workloads: Sequence[Workload]) -> list[tuple[str, Assignme
     found = []
     for workload in workloads:
         own = [each for each in plan.assignments if each.workload == workload.name]
-        left = Counter((where.host) for where in workload.runs_on)
+        left = Counter(where.host for where in workload.runs_on)
         left.subtract(each.host for each in own if _stays(each, workload))
         leaving = [host for host, count in left.items() for _ in range(max(0, count))]
         found += list(zip(leaving, [each for each in own if each.moved], strict=False))

@@ -118,13 +118,12 @@ def _placed(
 
 
 def _seat_those_who_stay(problem: Problem, solution: Solution, tables: dict[int, _Table], running: Running) -> None:
-    class_of = {member: number for number, each in enumerate(problem.classes) for member in each.members}
     left = Counter(solution.stays)
     room = {number: Counter(cells) for number, cells in solution.seats.items()}
     for number, table in sorted(tables.items()):
-        kind = _pool(problem, number)
+        kind = problem.pool(number)
         for workload, start in sorted(running.get(number, ())):
-            own = class_of[workload]
+            own = problem.class_of[workload]
             profile = profile_at(problem.cards[number], start)
             cell = (kind, table.group, problem.cards[number].product, profile)
             seat = next((s for s in table.seats if (s.profile, s.start, s.workload) == (profile, start, None)), None)
@@ -143,7 +142,7 @@ def _seat_the_others(problem: Problem, solution: Solution, tables: dict[int, _Ta
     at: dict[int, Counter[str]] = defaultdict(Counter)
     for number, table in sorted(tables.items(), reverse=True):
         card = problem.cards[number]
-        pool = _pool(problem, number)
+        pool = problem.pool(number)
         for seat in reversed(table.seats):
             if seat.workload is None:
                 free[pool, table.group, card.product, seat.profile][card.host].append(seat)
@@ -178,11 +177,6 @@ def _spread(workload: int, count: int, free: dict[str, list[Seat]], at: Counter[
         at[host] += 1
         if free[host]:
             heapq.heappush(heap, (there + 1, rank, host))
-
-
-def _pool(problem: Problem, number: int) -> str:
-    by_node = any(each.most_per_node is not None for each in problem.workloads)
-    return problem.cards[number].host if by_node else ""
 
 
 def _clear(card: FleetCard, table: _Table) -> None:

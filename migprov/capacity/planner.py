@@ -10,8 +10,7 @@ from ..errors import BadRequest
 from .demand import why_nowhere
 from .model import FleetCard, Plan, Unplaced, Workload
 from .place import place
-from .products import product
-from .program import Problem, acceptable, solve, sort_out
+from .program import Problem, solve, sort_out
 from .staying import NO_START
 
 EXACT_UP_TO = 500
@@ -121,12 +120,11 @@ def _reserve(
 
 
 def _unplaced(problem: Problem, missing: dict[int, int]) -> list[Unplaced]:
-    data = {card.product: product(card.product) for card in problem.cards if card.held is None}
     found = []
     for number, count in sorted(missing.items()):
         workload = problem.workloads[number]
-        if not acceptable(workload, data):
-            reason = f"needs {workload.needed_mib} MiB; {why_nowhere(workload, data.values())}"
+        if not problem.accepts(number):
+            reason = f"needs {workload.needed_mib} MiB; {why_nowhere(workload, problem.products.values())}"
         elif workload.most_per_node is not None:
             reason = f"no room is left on nodes with fewer than {workload.most_per_node} of its replicas"
         else:
@@ -136,12 +134,10 @@ def _unplaced(problem: Problem, missing: dict[int, int]) -> list[Unplaced]:
 
 
 def _notes(problem: Problem) -> list[str]:
-    data = {card.product: product(card.product) for card in problem.cards if card.held is None}
     notes = []
-    for workload in problem.workloads:
-        names = acceptable(workload, data)
-        for key in names:
-            memory = data[key].whole.memory_mib or 0
+    for number, workload in enumerate(problem.workloads):
+        for key in problem.accepts(number):
+            memory = problem.products[key].whole.memory_mib or 0
             if memory < workload.needed_mib:
                 left = memory / workload.memory_mib - 1
                 notes.append(

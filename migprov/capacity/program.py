@@ -63,13 +63,28 @@ class Solution:
 
 @dataclass(frozen=True)
 class Problem:
-    """Workloads and cards, sorted into classes, groups and kinds."""
+    """Workloads and cards, sorted into classes, groups and kinds.
+
+    `products`: those of the cards that may be used. `class_of`: workload number -> class number. `by_node`: every node
+    is planned by itself.
+    """
 
     workloads: tuple[Workload, ...]
     cards: tuple[FleetCard, ...]
+    products: Mapping[str, ProductData]
     classes: tuple[Class, ...]
+    class_of: Mapping[int, int]
     groups: tuple[Group, ...]
     kinds: tuple[Kind, ...]
+    by_node: bool
+
+    def accepts(self, workload: int) -> Mapping[str, frozenset[str]]:
+        """Product -> the profiles that are enough for a workload."""
+        return self.classes[self.class_of[workload]].accepts
+
+    def pool(self, card: int) -> str:
+        """The pool of cards that one is planned in."""
+        return _pool(self.cards[card], self.by_node)
 
 
 def sort_out(
@@ -95,18 +110,25 @@ def sort_out(
                 for workload, start in running.get(number, ())
             )
         )
-        key = (card.host if by_node else "", card.product, card.price, current_pattern(card), _spans(card, runners))
+        key = (_pool(card, by_node), card.product, card.price, current_pattern(card), _spans(card, runners))
         kinds[(*key, runners)].append(number)
     return Problem(
         tuple(workloads),
         tuple(cards),
+        data,
         classes,
+        class_of,
         shared,
         tuple(
             Kind(tuple(numbers), key[0], key[1], key[2], key[3], key[5])  # type: ignore[arg-type]
             for key, numbers in kinds.items()
         ),
+        by_node,
     )
+
+
+def _pool(card: FleetCard, by_node: bool) -> str:
+    return card.host if by_node else ""
 
 
 def current_pattern(card: FleetCard) -> Pattern:

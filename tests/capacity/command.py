@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import Any
 
+from tests.cli import conftest as cli
 
-@dataclass(frozen=True)
-class Answer:
-    """What the command printed, and its exit code."""
 
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        """Standard output as one JSON object a line; anything else in it is an error."""
-        return [json.loads(line) for line in self.out.splitlines()]
+class Answer(cli.Answer):
+    """What `migprov audit` printed, and its exit code."""
 
     @property
     def verdicts(self) -> dict[str, str]:

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from migprov.fleet.roll.folder import start_ticks
 from migprov.fleet.roll.record import Story, stories
+from tests.cli import conftest as cli
 
 PROGRAM = [sys.executable, "-m", "migprov.cli"]
 LONGEST_S = 300.0
@@ -33,18 +33,8 @@ mig-configs:
 """
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a command printed, and its exit code (negative: the signal that ended it)."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        """Standard output as one JSON object a line; anything else in it is an error."""
-        return [json.loads(line) for line in self.out.splitlines()]
+class Answer(cli.Answer):
+    """Its exit code is negative where a signal ended it."""
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """The events of that kind."""
