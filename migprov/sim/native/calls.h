@@ -39,7 +39,9 @@
     X(nvmlDeviceGetMPSComputeRunningProcesses_v2) X(nvmlDeviceGetMPSComputeRunningProcesses_v3) X(nvmlInit) \
     X(nvmlInit_v2) X(nvmlInitWithFlags) X(nvmlShutdown) X(nvmlSystemGetDriverVersion) \
     X(nvmlSystemGetNVMLVersion) X(nvmlSystemGetDriverBranch) X(nvmlSystemGetCudaDriverVersion) \
-    X(nvmlSystemGetCudaDriverVersion_v2) X(nvmlUnitGetCount) X(nvmlGetExcludedDeviceCount)
+    X(nvmlSystemGetCudaDriverVersion_v2) X(nvmlUnitGetCount) X(nvmlGetExcludedDeviceCount) \
+    X(nvmlEventSetCreate) X(nvmlEventSetFree) X(nvmlDeviceGetSupportedEventTypes) X(nvmlDeviceRegisterEvents) \
+    X(nvmlEventSetWait) X(nvmlEventSetWait_v2)
 
 #define UNSUPPORTED_DEVICE_CALLS(X) \
     X(nvmlDeviceClearAccountingPids) X(nvmlDeviceClearCpuAffinity) X(nvmlDeviceClearEccErrorCounts) \
@@ -90,7 +92,7 @@
     X(nvmlDeviceGetRetiredPages_v2) X(nvmlDeviceGetRowRemapperHistogram) X(nvmlDeviceGetSamples) \
     X(nvmlDeviceGetSramEccErrorStatus) X(nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts) \
     X(nvmlDeviceGetSupportedClocksEventReasons) X(nvmlDeviceGetSupportedClocksThrottleReasons) \
-    X(nvmlDeviceGetSupportedEventTypes) X(nvmlDeviceGetSupportedGraphicsClocks) \
+    X(nvmlDeviceGetSupportedGraphicsClocks) \
     X(nvmlDeviceGetSupportedMemoryClocks) X(nvmlDeviceGetSupportedPerformanceStates) \
     X(nvmlDeviceGetSupportedVgpus) X(nvmlDeviceGetTargetFanSpeed) X(nvmlDeviceGetTemperatureThreshold) \
     X(nvmlDeviceGetThermalSettings) X(nvmlDeviceGetTopologyCommonAncestor) X(nvmlDeviceGetTopologyNearestGpus) \
@@ -105,7 +107,7 @@
     X(nvmlDeviceOnSameBoard) X(nvmlDevicePerfMetricsGetSamples_v1) \
     X(nvmlDevicePowerSmoothingActivatePresetProfile) X(nvmlDevicePowerSmoothingSetState) \
     X(nvmlDevicePowerSmoothingUpdatePresetProfileParam) X(nvmlDeviceReadPRMCounters_v1) \
-    X(nvmlDeviceReadWritePRM_v1) X(nvmlDeviceRegisterEvents) X(nvmlDeviceResetApplicationsClocks) \
+    X(nvmlDeviceReadWritePRM_v1) X(nvmlDeviceResetApplicationsClocks) \
     X(nvmlDeviceResetGpuLockedClocks) X(nvmlDeviceResetMemoryLockedClocks) X(nvmlDeviceResetNvLinkErrorCounters) \
     X(nvmlDeviceResetNvLinkUtilizationCounter) X(nvmlDeviceSetAPIRestriction) X(nvmlDeviceSetAccountingMode) \
     X(nvmlDeviceSetAdaptiveTgpMode_v1) X(nvmlDeviceSetApplicationsClocks) \
@@ -128,10 +130,10 @@
 
 #define UNSUPPORTED_OTHER_CALLS(X) \
     X(nvmlDeviceDiscoverGpus) X(nvmlDeviceModifyDrainState) X(nvmlDeviceQueryDrainState) X(nvmlDeviceRemoveGpu) \
-    X(nvmlDeviceRemoveGpu_v2) X(nvmlEventSetCreate) X(nvmlEventSetFree) X(nvmlEventSetGetContextCount_v1) \
+    X(nvmlDeviceRemoveGpu_v2) X(nvmlEventSetGetContextCount_v1) \
     X(nvmlEventSetGetContextData_v1) X(nvmlEventSetGetContextInfo_v1) \
     X(nvmlEventSetGetGpuOperationalEventContextLegacyXid_v1) X(nvmlEventSetRegisterGpuOperationalEvents_v1) \
-    X(nvmlEventSetWait) X(nvmlEventSetWait_v2) X(nvmlEventSetWait_v3) X(nvmlGetExcludedDeviceInfoByIndex) \
+    X(nvmlEventSetWait_v3) X(nvmlGetExcludedDeviceInfoByIndex) \
     X(nvmlGetVgpuCompatibility) X(nvmlGetVgpuDriverCapabilities) X(nvmlGetVgpuVersion) X(nvmlGpmMetricsGet) \
     X(nvmlGpmMigSampleGet) X(nvmlGpmQueryDeviceSupport) X(nvmlGpmQueryIfStreamingEnabled) X(nvmlGpmSampleAlloc) \
     X(nvmlGpmSampleFree) X(nvmlGpmSampleGet) X(nvmlGpmSetStreamingEnabled) X(nvmlGpuInstanceGetActiveVgpus) \
