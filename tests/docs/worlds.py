@@ -1,0 +1,140 @@
+"""What lies before a reader of each page: the nodes, the files, the programs. CONTRIBUTING.md ("Docs") promises the first.
+
+A page that starts its nodes itself (`migprov sim up`) begins with an empty folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from migprov.sim.nodes import Fleet, open_fleet, up
+
+from . import pages, services
+
+EXAMPLE = "inventories/layouts/voice.yml"
+
+
+@dataclass(frozen=True)
+class World:
+    nodes: int = 2
+    gpus: str | Sequence[str] = "3xA100-80GB"
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files and folders of the checkout, by their place in the reader's folder."""
+    setup: Sequence[str] = ()
+    """Commands before the page's own; `$SIM` is the folder of the simulated nodes."""
+    group_vars: Mapping[str, object] = field(default_factory=dict)
+    swaps: Mapping[str, str] = field(default_factory=dict)
+    """What stands on the page for something of the reader's own: what it is here. `{...}` are of the services."""
+    services: Sequence[str] = ()
+    """Of `services.py`: programs that run beside the nodes."""
+
+
+STANDARD: Mapping[str, str] = {"layouts.yml": EXAMPLE, "layouts/voice.yml": EXAMPLE, "workloads.yml": "demo/workloads.yml"}
+EMPTY = World(nodes=0)
+
+# Where a page needs something else than the standard.
+WORLDS: dict[str, World] = {}
+
+
+@dataclass(frozen=True)
+class Place:
+    folder: Path
+    env: dict[str, str]
+    world: World
+    known: Mapping[str, str]
+
+    def real(self, text: str) -> str:
+        """The text of the page, with what is the reader's own."""
+        for shown, meant in self.world.swaps.items():
+            text = text.replace(shown, meant.format_map(self.known))
+        return text
+
+
+def of(page: str) -> World:
+    if page in WORLDS:
+        return WORLDS[page]
+    own = any(command.text.startswith("migprov sim up") for b in pages.blocks(page) for command in pages.commands(b))
+    return EMPTY if own else World()
+
+
+@contextlib.contextmanager
+def prepared(page: str) -> Iterator[Place]:
+    """The place of one page; all that was started there is ended."""
+    world = of(page)
+    with contextlib.ExitStack() as stack:
+        # A short path: OpenSSH's control sockets lie below it.
+        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="md-", ignore_cleanup_errors=True)))
+        base.chmod(0o755)
+        folder, home = base / "work", base / "home"
+        folder.mkdir()
+        (home / ".ssh").mkdir(parents=True)
+        (home / "ansible.cfg").touch()
+        stack.callback(_end_all, folder)
+        known: dict[str, str] = {}
+        for name in world.services:
+            known |= stack.enter_context(services.SERVICES[name](base))
+        if world.nodes:
+            fleet = stack.enter_context(up(base / "sim", nodes=world.nodes, gpus=world.gpus))
+            _inventory(folder / "inventory", fleet, world, known)
+            (home / ".ssh" / "config").write_text(_ssh_config(fleet))
+        files = {**(STANDARD if world is not EMPTY else {}), **world.files}
+        for name, source in files.items():
+            _copy(pages.ROOT / source, folder / name)
+        env = os.environ | {
+            "HOME": str(home),
+            "ANSIBLE_HOME": str(home / ".ansible"),
+            "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
+            "ANSIBLE_SSH_ARGS": f"-F {home}/.ssh/config -C -o ControlMaster=auto -o ControlPersist=20s",
+            "COLUMNS": "120",
+            "SIM": str(base / "sim"),
+        }
+        yield Place(folder, env, world, known)
+
+
+def _inventory(folder: Path, fleet: Fleet, world: World, known: Mapping[str, str]) -> None:
+    folder.mkdir()
+    hosts = yaml.safe_load(fleet.inventory.read_text())
+    children = hosts["all"]["children"]
+    children["voice"] = {"hosts": {node.name: None for node in fleet.nodes}}
+    if world.group_vars:
+        filled = yaml.safe_load(yaml.safe_dump(dict(world.group_vars)).format_map(known) if known else "")
+        children["gpu_nodes"]["vars"] |= filled or world.group_vars
+    if "login" in world.services or "slurm" in world.services:
+        children["login"] = {"hosts": {"login": {"ansible_connection": "local"}}}
+    (folder / "hosts.yml").write_text(yaml.safe_dump(hosts, sort_keys=False))
+
+
+def _ssh_config(fleet: Fleet) -> str:
+    """So that `ssh gpu1`, and everything that reads OpenSSH's configuration, finds the nodes."""
+    hosts = [
+        f"Host {node.name}\n  HostName {node.host}\n  Port {node.port}\n  User {node.user}\n" for node in fleet.nodes
+    ]
+    common = (
+        f"Host *\n  IdentityFile {fleet.key}\n  UserKnownHostsFile {fleet.known_hosts}\n"
+        "  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n  IdentitiesOnly yes\n"
+    )
+    return "".join(hosts) + common
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)
+
+
+def _end_all(folder: Path) -> None:
+    """The fleets that the page itself started and left."""
+    for keys in folder.rglob("id_ed25519"):
+        fleet = open_fleet(keys.parent)
+        if fleet is not None:
+            fleet.down()
