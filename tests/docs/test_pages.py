@@ -32,7 +32,7 @@ def test_page(page: str) -> None:
         said: dict[str, str] = {}
         try:
             for line in place.world.setup:
-                text, status = session.run(line)
+                text, status = session.run(line.format_map(place.known))
                 assert status == 0, f"{line}\n{text}"
             for block in pages.blocks(page):
                 if block.file:

@@ -41,7 +41,10 @@ STANDARD: Mapping[str, str] = {"layouts.yml": EXAMPLE, "layouts/voice.yml": EXAM
 EMPTY = World(nodes=0)
 
 # Where a page needs something else than the standard.
-WORLDS: dict[str, World] = {}
+WORLDS: dict[str, World] = {
+    # It starts ten nodes of its own, and ends with a look at a fleet that is there.
+    "docs/quickstart.md": World(),
+}
 
 
 @dataclass(frozen=True)
@@ -104,12 +107,16 @@ def _inventory(folder: Path, fleet: Fleet, world: World, known: Mapping[str, str
     hosts = yaml.safe_load(fleet.inventory.read_text())
     children = hosts["all"]["children"]
     children["voice"] = {"hosts": {node.name: None for node in fleet.nodes}}
-    if world.group_vars:
-        filled = yaml.safe_load(yaml.safe_dump(dict(world.group_vars)).format_map(known) if known else "")
-        children["gpu_nodes"]["vars"] |= filled or world.group_vars
-    if "login" in world.services or "slurm" in world.services:
+    children["gpu_nodes"]["vars"] |= {name: _filled(value, known) for name, value in world.group_vars.items()}
+    if "slurm" in world.services:
         children["login"] = {"hosts": {"login": {"ansible_connection": "local"}}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(hosts, sort_keys=False))
+
+
+def _filled(value: object, known: Mapping[str, str]) -> object:
+    if isinstance(value, str):
+        return value.format_map(known)
+    return [_filled(each, known) for each in value] if isinstance(value, list) else value
 
 
 def _ssh_config(fleet: Fleet) -> str:
