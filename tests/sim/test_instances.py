@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import uuid
 from collections.abc import Callable
@@ -25,9 +26,21 @@ def compute(instance: Any, profile_id: int, start: int | None = None, size: int 
     return pynvml.nvmlGpuInstanceCreateComputeInstanceWithPlacement(instance, profile_id, ctypes.byref(place))
 
 
+def mig_device(ci: Any) -> Any:
+    """The MIG device of a compute instance, whose own information names only the GPU."""
+    found = pynvml.nvmlComputeInstanceGetInfo_v2(ci)
+    wanted = (info(found.gpuInstance)[0], found.id)
+    for index in range(7):
+        with contextlib.suppress(pynvml.NVMLError_NotFound):
+            device = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(found.device, index)
+            ids = pynvml.nvmlDeviceGetGpuInstanceId(device), pynvml.nvmlDeviceGetComputeInstanceId(device)
+            if ids == wanted:
+                return device
+    raise AssertionError(f"no MIG device {wanted}")
+
+
 def mig_uuid(ci: Any) -> str:
-    found: str = pynvml.nvmlDeviceGetUUID(pynvml.nvmlComputeInstanceGetInfo_v2(ci).device)
-    return found
+    return str(pynvml.nvmlDeviceGetUUID(mig_device(ci)))
 
 
 # What real boards were seen to do: (board numbers places rotated, profiles in order, their GPU instance ids).
@@ -125,7 +138,7 @@ def test_handles_die_with_what_they_name(sim: Callable[..., Any]) -> None:
     gpu = nvml.cut()
     instance = nvml.create(gpu, "3g.40gb", 0)
     ci = compute(instance, 2)
-    device = pynvml.nvmlComputeInstanceGetInfo_v2(ci).device
+    device = mig_device(ci)
     pynvml.nvmlComputeInstanceDestroy(ci)
     pynvml.nvmlGpuInstanceDestroy(instance)
     again = nvml.create(gpu, "3g.40gb", 0)
@@ -274,6 +287,14 @@ def test_mig_devices(sim: Callable[..., Any]) -> None:
     parent = pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(devices[0])
     assert pynvml.nvmlDeviceGetUUID(parent) == pynvml.nvmlDeviceGetUUID(gpu)
     assert [pynvml.nvmlDeviceGetIndex(device) for device in devices] == [0, 1, 2]
+
+
+def test_a_part_of_an_instance_says_so_in_its_name(sim: Callable[..., Any]) -> None:
+    nvml = sim("1xA100-80GB")
+    gpu = nvml.cut()
+    compute(nvml.create(gpu, "3g.40gb", 0), 0)
+    (device,) = nvml.mig_devices(gpu)
+    assert pynvml.nvmlDeviceGetName(device) == "NVIDIA A100-SXM4-80GB MIG 1c.3g.40gb"
 
 
 def test_version_words(sim: Callable[..., Any], loaded: Any) -> None:

@@ -41,7 +41,8 @@
     X(nvmlSystemGetNVMLVersion) X(nvmlSystemGetDriverBranch) X(nvmlSystemGetCudaDriverVersion) \
     X(nvmlSystemGetCudaDriverVersion_v2) X(nvmlUnitGetCount) X(nvmlGetExcludedDeviceCount) \
     X(nvmlEventSetCreate) X(nvmlEventSetFree) X(nvmlDeviceGetSupportedEventTypes) X(nvmlDeviceRegisterEvents) \
-    X(nvmlEventSetWait) X(nvmlEventSetWait_v2)
+    X(nvmlEventSetWait) X(nvmlEventSetWait_v2) X(nvmlDeviceGetBAR1MemoryInfo) X(nvmlDeviceGetTotalEccErrors) \
+    X(nvmlDeviceGetMemoryErrorCounter)
 
 #define UNSUPPORTED_DEVICE_CALLS(X) \
     X(nvmlDeviceClearAccountingPids) X(nvmlDeviceClearCpuAffinity) X(nvmlDeviceClearEccErrorCounts) \
@@ -49,7 +50,7 @@
     X(nvmlDeviceGetAccountingBufferSize) X(nvmlDeviceGetAccountingPids) X(nvmlDeviceGetAccountingStats) \
     X(nvmlDeviceGetAccountingStats_v2) X(nvmlDeviceGetActiveVgpus) X(nvmlDeviceGetAdaptiveClockInfoStatus) \
     X(nvmlDeviceGetAdaptiveTgpModeInfo_v1) X(nvmlDeviceGetAddressingMode) X(nvmlDeviceGetApplicationsClock) \
-    X(nvmlDeviceGetAutoBoostedClocksEnabled) X(nvmlDeviceGetBAR1MemoryInfo) X(nvmlDeviceGetBBXTimeData_v1) \
+    X(nvmlDeviceGetAutoBoostedClocksEnabled) X(nvmlDeviceGetBBXTimeData_v1) \
     X(nvmlDeviceGetBankRemapperStatus_v1) X(nvmlDeviceGetBrand) X(nvmlDeviceGetBridgeChipInfo) \
     X(nvmlDeviceGetBusType) X(nvmlDeviceGetC2cModeInfoV) X(nvmlDeviceGetCapabilities) \
     X(nvmlDeviceGetClkMonStatus) X(nvmlDeviceGetClock) X(nvmlDeviceGetClockOffsets) \
@@ -75,7 +76,7 @@
     X(nvmlDeviceGetLastBBXFlushTime) X(nvmlDeviceGetMarginTemperature) X(nvmlDeviceGetMaxCustomerBoostClock) \
     X(nvmlDeviceGetMaxPcieLinkGeneration) X(nvmlDeviceGetMaxPcieLinkWidth) X(nvmlDeviceGetMemClkMinMaxVfOffset) \
     X(nvmlDeviceGetMemClkVfOffset) X(nvmlDeviceGetMemoryAffinity) X(nvmlDeviceGetMemoryBusWidth) \
-    X(nvmlDeviceGetMemoryErrorCounter) X(nvmlDeviceGetMemoryLimits_v1) X(nvmlDeviceGetMinMaxClockOfPState) \
+    X(nvmlDeviceGetMemoryLimits_v1) X(nvmlDeviceGetMinMaxClockOfPState) \
     X(nvmlDeviceGetMinMaxFanSpeed) X(nvmlDeviceGetModuleId) X(nvmlDeviceGetNumFans) X(nvmlDeviceGetNumaNodeId) \
     X(nvmlDeviceGetNvLinkCapability) X(nvmlDeviceGetNvLinkErrorCounter) X(nvmlDeviceGetNvLinkInfo) \
     X(nvmlDeviceGetNvLinkRemoteDeviceType) X(nvmlDeviceGetNvLinkRemotePciInfo) \
@@ -96,7 +97,7 @@
     X(nvmlDeviceGetSupportedMemoryClocks) X(nvmlDeviceGetSupportedPerformanceStates) \
     X(nvmlDeviceGetSupportedVgpus) X(nvmlDeviceGetTargetFanSpeed) X(nvmlDeviceGetTemperatureThreshold) \
     X(nvmlDeviceGetThermalSettings) X(nvmlDeviceGetTopologyCommonAncestor) X(nvmlDeviceGetTopologyNearestGpus) \
-    X(nvmlDeviceGetTotalEccErrors) X(nvmlDeviceGetTotalEnergyConsumption) \
+    X(nvmlDeviceGetTotalEnergyConsumption) \
     X(nvmlDeviceGetUnrepairableMemoryFlag_v1) X(nvmlDeviceGetVgpuCapabilities) \
     X(nvmlDeviceGetVgpuHeterogeneousMode) X(nvmlDeviceGetVgpuInstancesUtilizationInfo) \
     X(nvmlDeviceGetVgpuMetadata) X(nvmlDeviceGetVgpuProcessUtilization) \

@@ -11,8 +11,7 @@ static const GiProfile *parent_of(const Call *call)
     return &call->target.gpu->profiles[call->target.gi->profile];
 }
 
-/* "MIG 1c.3g.40gb"; without the c when the compute instance has all slices. */
-static void ci_name(const GiProfile *parent, const CiProfile *profile, char *text, size_t size)
+void ci_name(const GiProfile *parent, const CiProfile *profile, char *text, size_t size)
 {
     if (profile->slices == parent->slices)
         snprintf(text, size, "%s", parent->name);
@@ -260,7 +259,8 @@ EXPORT nvmlReturn_t nvmlGpuInstanceGetComputeInstanceById(nvmlGpuInstance_t gi, 
     return leave(&call, NVML_SUCCESS);
 }
 
-static nvmlReturn_t get_info(CallId id, nvmlComputeInstance_t handle, nvmlComputeInstanceInfo_t *info, int v2)
+/* `device` is the GPU: nvidia-smi prints its index beside each compute instance. */
+static nvmlReturn_t get_info(CallId id, nvmlComputeInstance_t handle, nvmlComputeInstanceInfo_t *info)
 {
     Call call;
     nvmlReturn_t error = enter_ci(&call, id, handle);
@@ -271,19 +271,17 @@ static nvmlReturn_t get_info(CallId id, nvmlComputeInstance_t handle, nvmlComput
     const ComputeInstance *ci = call.target.ci;
     const GpuInstance *gi = call.target.gi;
     int gpu = call.target.index;
-    *info = (nvmlComputeInstanceInfo_t){v2 ? handle_mig(call.state, gpu, gi, ci) : handle_gpu(call.state, gpu),
-                                        handle_gi(call.state, gpu, gi), ci->id, parent_of(&call)->ci[ci->profile].id,
-                                        {ci->start, ci->size}};
+    *info = (nvmlComputeInstanceInfo_t){handle_gpu(call.state, gpu), handle_gi(call.state, gpu, gi), ci->id,
+                                        parent_of(&call)->ci[ci->profile].id, {ci->start, ci->size}};
     return leave(&call, NVML_SUCCESS);
 }
 
-/* The first version names the GPU, the second the MIG device. */
 EXPORT nvmlReturn_t nvmlComputeInstanceGetInfo(nvmlComputeInstance_t handle, nvmlComputeInstanceInfo_t *info)
 {
-    return get_info(CALL_nvmlComputeInstanceGetInfo, handle, info, 0);
+    return get_info(CALL_nvmlComputeInstanceGetInfo, handle, info);
 }
 
 EXPORT nvmlReturn_t nvmlComputeInstanceGetInfo_v2(nvmlComputeInstance_t handle, nvmlComputeInstanceInfo_t *info)
 {
-    return get_info(CALL_nvmlComputeInstanceGetInfo_v2, handle, info, 1);
+    return get_info(CALL_nvmlComputeInstanceGetInfo_v2, handle, info);
 }

@@ -183,10 +183,12 @@ static nvmlReturn_t device_text(CallId id, nvmlDevice_t device, Need need, Write
 
 static void write_name(const Target *target, char *out, size_t size)
 {
-    if (target->ci)
-        snprintf(out, size, "%s %s", target->gpu->name, target->gpu->profiles[target->gi->profile].name);
-    else
-        snprintf(out, size, "%s", target->gpu->name);
+    int length = snprintf(out, size, "%s", target->gpu->name);
+    if (!target->ci)
+        return;
+    const GiProfile *parent = &target->gpu->profiles[target->gi->profile];
+    out[length] = ' '; /* the caller has room for far more than both names */
+    ci_name(parent, &parent->ci[target->ci->profile], out + length + 1, size - (size_t)length - 1);
 }
 
 static void write_uuid(const Target *target, char *out, size_t size)

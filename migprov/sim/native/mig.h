@@ -13,6 +13,9 @@ void sha1(const unsigned char *data, size_t length, unsigned char digest[20]);
 void mig_uuid(const State *state, const Gpu *gpu, const GpuInstance *gi, const ComputeInstance *ci, char *text,
               size_t size);
 
+/* compute_instance.c: "MIG 1c.3g.40gb", without the c when the compute instance has all slices. */
+void ci_name(const GiProfile *parent, const CiProfile *profile, char *text, size_t size);
+
 /* mig_device.c */
 int mig_by_uuid(State *state, const char *uuid, Target *target);
 

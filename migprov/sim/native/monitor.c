@@ -55,6 +55,30 @@ EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v
     return leave(&call, NVML_SUCCESS);
 }
 
+/* The next power of two that holds the card's memory: 256 GiB was recorded of an H200, 64 GiB of an A100-40GB. An
+ * instance has its share by memory slices, less the MiB in use that is recorded of an idle card. */
+EXPORT nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
+{
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetBAR1MemoryInfo, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!memory)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    const Target *target = &call.target;
+    if (!target->gpu->mig_capable)
+        return leave(&call, NVML_ERROR_NOT_SUPPORTED);
+    uint64_t total = 1ull << 20, used = 1ull << 20;
+    while (total < target->gpu->memory_bytes)
+        total <<= 1;
+    if (target->ci) {
+        total = total / target->gpu->memory_slices * target->gi->size - used;
+        used = 0;
+    }
+    *memory = (nvmlMemory_t){total, total - used, used};
+    return leave(&call, NVML_SUCCESS);
+}
+
 /* The GPU's utilisation is Not Supported while it is cut, and on a MIG device. */
 EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization)
 {
