@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import sys
 import threading
-from collections.abc import Iterator
-from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SourceError
 from ..result import Result
-from . import exits, output
+from . import ctrl_c, exits, out_files, output
 from .audit_source import prometheus_options, server
 from .where import Where, chosen, where_options
 
@@ -62,12 +56,14 @@ _PERCENT = click.FloatRange(0, 100)
     "--min-covered", type=_PERCENT, default=50.0, show_default=True, metavar="%", help="Less of the window: unknown."
 )
 @click.option("--workloads", type=click.Path(dir_okay=False), metavar="FILE", help="Write what was seen, to plan with.")
+@click.option("--force", is_flag=True, help="Overwrite the workloads file.")
 @click.option("--each", is_flag=True, help="All cards and instances, not only the 50 worst.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a card or instance, one a line.")
 def command(
     prometheus: str | None,
     table: str | None,
     workloads: str | None,
+    force: bool,
     each: bool,
     as_json: bool,
     **options: Any,
@@ -77,7 +73,10 @@ def command(
     Measures on the nodes themselves (-i or --local), or reads what Prometheus or a file has. Never changes anything.
     """
     from ..capacity.audit import audit
+    from ..capacity.workloads_from import file_text
 
+    if workloads is not None:  # before hours of measuring
+        out_files.check([workloads], force=force)
     usages, results = _measured(prometheus, table, options)
     found = audit(usages, _thresholds(options))
     for result in results:
@@ -85,7 +84,7 @@ def command(
             exits.tell_node(result)
     _show(found, results, as_json=as_json, each=each)
     if workloads is not None:
-        _write_workloads(usages, workloads)
+        out_files.write(workloads, file_text(usages))
     raise click.exceptions.Exit(exits.of_results(results))
 
 
@@ -165,21 +164,14 @@ def _sampled(options: dict[str, Any]) -> tuple[list[Usage], list[Result]]:
     return sampled.usages, list(sampled.results.values())
 
 
-@contextlib.contextmanager
-def _on_ctrl_c(stop: threading.Event) -> Iterator[None]:
+def _on_ctrl_c(stop: threading.Event) -> contextlib.AbstractContextManager[None]:
     """The first Ctrl-C ends the sampling, and what was seen by then is told; the second leaves at once."""
 
-    def pressed(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(exits.INTERRUPTED)
+    def first() -> None:
         stop.set()
         click.echo("\nNo further samples. Press Ctrl-C again not to wait for those under way.", err=True)
 
-    before = signal.signal(signal.SIGINT, pressed)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return ctrl_c.twice(stop.is_set, first)
 
 
 def _show(found: Audit, results: list[Result], *, as_json: bool, each: bool) -> None:
@@ -194,12 +186,3 @@ def _show(found: Audit, results: list[Result], *, as_json: bool, each: bool) -> 
     from .audit_text import told  # rich is for people only
 
     output.show(told(found, each=each))
-
-
-def _write_workloads(usages: list[Usage], path: str) -> None:
-    from ..capacity.workloads_from import file_text
-
-    try:
-        Path(path).write_text(file_text(usages), encoding="utf-8")
-    except OSError as error:
-        raise SourceError(f"{path} cannot be written: {os.strerror(error.errno or 0)}; nothing else failed.") from None

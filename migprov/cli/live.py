@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +16,7 @@ import click
 from ..errors import MigprovError
 from ..fleet.roll import events
 from ..result import Result
-from . import exits, output
+from . import ctrl_c, exits, output
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -204,26 +202,18 @@ def _count(hosts: tuple[str, ...]) -> str:
     return f"{len(hosts)} node{'' if len(hosts) == 1 else 's'}"
 
 
-@contextlib.contextmanager
-def _ctrl_c(roll: Roll, view: View) -> Iterator[None]:
+def _ctrl_c(roll: Roll, view: View) -> contextlib.AbstractContextManager[None]:
     """The first Ctrl-C stops the roll after what is in hand; a second one leaves at once, and ends nothing."""
 
-    def pressed(number: int, frame: FrameType | None) -> None:
-        if roll.stopping:
-            view.close()
-            sys.stdout.flush()
-            click.echo(_left_behind(roll), err=True)
-            sys.stderr.flush()
-            os._exit(exits.INTERRUPTED)
+    def first() -> None:
         roll.stop()
         view.say(_stopping(roll))
 
-    before = {number: signal.signal(number, pressed) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def again() -> None:
+        view.close()
+        click.echo(_left_behind(roll), err=True)
+
+    return ctrl_c.twice(lambda: roll.stopping, first, again, also=(signal.SIGTERM,))
 
 
 def _stopping(roll: Roll) -> str:

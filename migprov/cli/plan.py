@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..result import Result
-from . import exits, output
+from . import exits, out_files, output
 from .where import Where, chosen, where_options
 from .work import work
 
@@ -84,7 +84,7 @@ def _plan(
     as_json: bool,
     **options: Any,
 ) -> int:
-    from ..capacity import planning, workloads_file
+    from ..capacity import workloads_file
 
     named = {key: options.pop(key) for key in ("least", "reserve_per_node", "price", "prices", "as_product")}
     places = _where(fleet, options)
@@ -92,7 +92,7 @@ def _plan(
         raise click.UsageError("--inventory-out names the layouts that -o writes: give -o too.")
     if named["as_product"] is not None and (out is not None or fleet is not None):
         raise click.UsageError("--as is a what-if for nodes that are there: it goes with neither -o nor --fleet.")
-    planning.check_outputs([path for path in (out, inventory_out) if path is not None], force=force)
+    out_files.check([path for path in (out, inventory_out) if path is not None], force=force)
     wanted = workloads_file.load(workloads).workloads
     how = _options(named, places)
     code, planned = _of_paper(wanted, fleet, how) if fleet is not None else _of_nodes(wanted, places, how)
@@ -183,11 +183,11 @@ def _write(planned: Planned, out: str, inventory_out: str | None, places: Where 
     if layouts is None or inventory is None:
         click.echo(f"Nothing has to change on any node, so {out} is not written.", err=True)
         return
-    planning.write(out, layouts)
+    out_files.write(out, layouts)
     if inventory_out is None:
         click.echo(f"Written: {out}.", err=True)
         return
-    planning.write(inventory_out, inventory)
+    out_files.write(inventory_out, inventory)
     click.echo(f"Written: {out}, {inventory_out}.", err=True)
     sources = list(places.inventories) if places is not None and places.inventories else ["INVENTORY"]
     overruled = [] if places is None or places.local else _own_layouts(planned, places)

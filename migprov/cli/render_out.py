@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from . import output
+from . import out_files, output
 
 if TYPE_CHECKING:
     from ..render.text import File
@@ -67,19 +67,18 @@ def _present(path: str) -> str | None:
 
 
 def _write(paths: Sequence[tuple[str, File]], out: str, *, several: bool, force: bool) -> None:
-    from ..capacity.planning import check_outputs, write
     from ..errors import BadRequest
 
     if several and not os.path.isdir(out):
-        check_outputs([out], force=False)
+        out_files.check([out], force=False)
         try:
             os.mkdir(out, 0o755)
         except OSError as error:
             raise BadRequest(f"{out} cannot be made: {error.strerror or error}") from None
-    check_outputs([path for path, _ in paths], force=force)
+    out_files.check([path for path, _ in paths], force=force)
     for path, file in paths:
         fresh = not os.path.lexists(path)
-        write(path, file.text)
+        out_files.write(path, file.text)
         if fresh:
             os.chmod(path, _MODE)
     click.echo(f"Written: {', '.join(path for path, _ in paths)}.", err=True)

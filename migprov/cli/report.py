@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import output
+from . import out_files, output
 
 if TYPE_CHECKING:
     from ..report.model import Report
@@ -44,9 +44,7 @@ def command(roll: str | None, title: str, out: str | None, force: bool, as_json:
     """
     _check(options)
     if out is not None:
-        from ..capacity.planning import check_outputs
-
-        check_outputs([out], force=force)
+        out_files.check([out], force=force)
     made = replace(_report(options), title=title)
     if roll is not None:
         from ..report import roll as rolls
@@ -57,10 +55,9 @@ def command(roll: str | None, title: str, out: str | None, force: bool, as_json:
 
         output.write(json.dumps(to_json(made)) + "\n")
     if out is not None:
-        from ..capacity.planning import write
         from ..report.page import page
 
-        write(out, page(made))
+        out_files.write(out, page(made))
         click.echo(f"Written: {out}.", err=True)
     elif not as_json:
         from ..report import as_text  # rich is for people only

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from ..result import Result
-from . import exits
+from . import ctrl_c, exits
 from .ordered import in_order
 from .results import Blocks, JsonLines, Listed, Report, Tally, Told
 from .where import Where
@@ -78,30 +75,22 @@ def _interrupted(names: list[str], tracker: _Tracker, writes: bool) -> int:
     return exits.INTERRUPTED
 
 
-@contextlib.contextmanager
-def _on_ctrl_c(names: list[str], tracker: _Tracker, stop: threading.Event, writes: bool) -> Iterator[None]:
-    """Say at once that Ctrl-C was noticed: the nodes under way are waited for, which may take minutes.
+def _on_ctrl_c(
+    names: list[str], tracker: _Tracker, stop: threading.Event, writes: bool
+) -> contextlib.AbstractContextManager[None]:
+    """Say at once that Ctrl-C was noticed: the nodes under way are waited for, which may take minutes."""
 
-    A second Ctrl-C leaves at once, from wherever the program is.
-    """
-
-    def pressed(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            tracker.close()
-            sys.stdout.flush()
-            code = _interrupted(names, tracker, writes)
-            sys.stderr.flush()
-            os._exit(code)
+    def first() -> None:
         stop.set()
         if tracker.at_work:
             at_work = ", ".join(sorted(tracker.at_work))
             click.echo(f"\nWaiting for what is under way: {at_work}. Press Ctrl-C again not to wait.", err=True)
 
-    before = signal.signal(signal.SIGINT, pressed)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def again() -> None:
+        tracker.close()
+        _interrupted(names, tracker, writes)
+
+    return ctrl_c.twice(stop.is_set, first, again)
 
 
 class _Tracker:

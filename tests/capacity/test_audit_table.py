@@ -105,6 +105,15 @@ def test_the_command(tmp_path: Path) -> None:
     hollow = audit("--csv", file, "--json", "--headroom", "600").verdicts
     assert hollow == {"g/0": "full", "g/1": "full"}
 
+    # A file of the user's is not lost, and nothing is measured in vain.
+    edited = workloads.read_text() + "# mine\n"
+    workloads.write_text(edited)
+    refused = audit("--csv", file, "--json", "--workloads", workloads)
+    assert (refused.code, refused.out, workloads.read_text()) == (1, "", edited)
+    assert "is there already" in refused.err and "--force" in refused.err
+    assert audit("--csv", file, "--json", "--workloads", workloads, "--force").code == 0
+    assert "# mine" not in workloads.read_text()
+
     file.write_text("host;gpu\n")
     assert (answer := audit("--csv", file)).code == 1 and "t.csv:1: column 1" in answer.err
     file.write_bytes(b"host,gpu\n\xff\xfe")

@@ -15,7 +15,6 @@ from migprov.capacity.explain import explanations
 from migprov.capacity.model import FleetCard, Place, Workload
 from migprov.capacity.planning import Options, Planned
 from migprov.capacity.prices import Prices
-from migprov.errors import BadRequest
 from migprov.fleet.inventory import open_inventory
 from migprov.layouts import loads
 
@@ -134,20 +133,3 @@ def test_prices_of_the_options_overrule_those_of_the_file() -> None:
     assert planned.plan.cost is not None
     assert planned.plan.cost.value == 0.5
     assert planned.plan.assignments[0].index == 0
-
-
-def test_files_that_are_there_stay(tmp_path: Path) -> None:
-    there = tmp_path / "there.yml"
-    there.write_text("mine")
-    with pytest.raises(BadRequest, match="is there already"):
-        planning.check_outputs([there], force=False)
-    planning.check_outputs([there], force=True)
-    with pytest.raises(BadRequest, match="is a folder"):
-        planning.check_outputs([tmp_path], force=True)
-    with pytest.raises(BadRequest, match="no such folder"):
-        planning.check_outputs([tmp_path / "none" / "x.yml"], force=False)
-    with pytest.raises(BadRequest, match="named twice"):
-        planning.check_outputs([tmp_path / "x.yml", tmp_path / "x.yml"], force=False)
-    planning.write(there, "new")
-    assert there.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [there]
