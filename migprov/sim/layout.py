@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from typing import Any
 
 from . import state as layout
 from .build import call_names
@@ -65,10 +66,7 @@ def _fill(gpu: layout.Gpu, product: Product, index: int, seed: str, rotated: boo
         product.architecture, product.chip_id, product.cores, row["sm_total"],
     )  # fmt: skip
     gpu.capability_major, gpu.capability_minor = map(int, row["compute_capability"].split("."))
-    gpu.power_limit_mw = board.get("power_limit_w", 0) * 1000
-    gpu.power_mw = board.get("power_mw", gpu.power_limit_mw // 9)
-    gpu.temperature_c = 35
-    gpu.graphics_clock_mhz, gpu.memory_clock_mhz, gpu.max_graphics_clock_mhz = board.get("clocks_mhz", (0, 0, 0))
+    _fill_board(gpu.board, board)
     gpu.has_row_remapper = int(product.architecture >= 7)
     gpu.persistence = 1
     gpu.mig_capable = int(product.mig_capable)
@@ -86,12 +84,38 @@ def _fill_identity(gpu: layout.Gpu, product: Product, index: int, seed: str) -> 
     gpu.uuid = f"GPU-{uuid.UUID(bytes=digest[:16], version=5)}".encode()
     gpu.serial = str(1_650_000_000_000 + int.from_bytes(digest[16:22], "little") % 10**10).encode()
     gpu.pdi = int.from_bytes(digest[22:30], "little")
-    gpu.vbios = product.board.get("vbios", "").encode()
-    gpu.part_number = product.board.get("part_number", "").encode()
     gpu.pci_bus = _BUSES[index]
     gpu.pci_device_id = int(product.row["pci_device_ids"][0], 16) << 16 | 0x10DE
-    gpu.pci_subsystem_id = product.board.get("subsystem", 0x10DE)
+    gpu.pci_subsystem_id = int(product.board.get("subsystem", "0x10DE"), 16)
     gpu.minor = index
+
+
+_TEXTS = ("vbios", "part_number")
+_NUMBERS = (
+    *("remapper_banks", "pcie_generation", "pcie_width", "fabric", "power_mw", "power_limit_mw", "power_min_mw"),
+    *("power_averaged", "memory_power_mw", "temperature_c", "memory_temperature_c", "tlimit_c"),
+)
+_THRESHOLDS = ("shutdown", "slowdown", "memory_max", "gpu_max")  # by NVML_TEMPERATURE_THRESHOLD_*
+
+
+def _fill_board(board: layout.Board, known: dict[str, Any]) -> None:
+    for name in _TEXTS:
+        setattr(board, name, known.get(name, "").encode())
+    for name in _NUMBERS:
+        setattr(board, name, int(known.get(name, 0)))
+    for name, text in known.get("inforom", {}).items():
+        setattr(board, f"inforom_{name}", text.encode())
+    for index, name in enumerate(_THRESHOLDS):
+        board.threshold_c[index] = known.get("thresholds_c", {}).get(name, 0)
+        board.tlimit_threshold_c[index] = known.get("tlimit_thresholds_c", {}).get(name, 0)
+    board.clock_mhz[:] = known.get("clocks", [0] * layout.CLOCKS)
+    board.max_clock_mhz[:] = known.get("max_clocks", [0] * layout.CLOCKS)
+    graphics, memory = known.get("application_clocks", (0, 0))
+    board.application_clock_mhz[:] = [graphics, graphics, memory, 0]
+    supported = known.get("supported_memory_clocks", [])
+    board.supported_memory_mhz[: len(supported)] = supported
+    board.lowest_graphics_mhz = known.get("lowest_graphics_clock", 0)
+    board.graphics_step_mhz = known.get("graphics_clock_step", 0)
 
 
 def _fill_profiles(gpu: layout.Gpu, product: Product) -> None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from .errors import SimError
@@ -27,26 +28,6 @@ ALIASES = {
     "GB300": "GB300-288GB",
 }
 
-# Board data that the table does not have. H200: recorded. The power limits are the public ones; what is not known of
-# a board is left out, and the driver then answers Not Supported.
-_BOARDS: dict[str, dict[str, Any]] = {
-    "H200-141GB": {
-        "power_limit_w": 700,
-        "power_mw": 78363,
-        "reserved_bytes": 644939776,
-        "subsystem": 0x18BF10DE,
-        "vbios": "96.00.A5.00.1A",
-        "part_number": "692-2G520-0282-000",
-        "clocks_mhz": (1980, 3201, 1980),
-    },
-    "A30-24GB": {"power_limit_w": 165},
-    "A100-40GB": {"power_limit_w": 400},
-    "A100-80GB": {"power_limit_w": 400, "rotated": True},
-    "H100-80GB-SXM": {"power_limit_w": 700},
-    "H100-80GB-PCIe": {"power_limit_w": 350, "rotated": True},
-    "T4": {"power_limit_w": 70},
-}
-
 _T4 = {
     "key": "T4",
     "product_names": ["Tesla T4"],
@@ -64,7 +45,7 @@ _CORES_PER_SM = {"7": 64, "8": 64, "9": 128, "10": 128, "12": 128}
 
 @dataclass(frozen=True)
 class Product:
-    """One GPU product. `row` is the product table's; `board` what is known of the board beside it."""
+    """One GPU product. `row` is the product table's; `board` that of `boards.json`: what is known beside it."""
 
     key: str
     row: dict[str, Any]
@@ -110,7 +91,8 @@ class Product:
 @cache
 def _table() -> dict[str, Product]:
     data = json.loads(resources.files("migprov.mig").joinpath("geometry.json").read_text(encoding="utf-8"))
-    return {row["key"]: Product(row["key"], row, _BOARDS.get(row["key"], {})) for row in [*data["products"], _T4]}
+    boards = json.loads(Path(__file__).with_name("boards.json").read_text(encoding="utf-8"))["boards"]
+    return {row["key"]: Product(row["key"], row, boards.get(row["key"], {})) for row in [*data["products"], _T4]}
 
 
 def product_names() -> list[str]:

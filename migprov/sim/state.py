@@ -18,9 +18,10 @@ from pathlib import Path
 from .errors import SimError
 
 MAGIC = 0x4D4947504D495331
-LAYOUT = 3
+LAYOUT = 4
 MAX_GPUS, MAX_PROFILES, MAX_STARTS, MAX_CI_PROFILES, MAX_INSTANCES = 16, 18, 8, 8, 8
 MAX_PROCESSES, MAX_FAULTS, MAX_CALLS, CALL_NAME = 256, 64, 512, 64
+CLOCKS, THRESHOLDS, MEMORY_CLOCKS = 4, 4, 4
 NO_INSTANCE = 0xFFFFFFFF
 
 DRIVER_CONDITIONS = ("loaded", "not-loaded", "mismatch")  # by number; "missing" has no library at all
@@ -60,26 +61,38 @@ class GpuInstance(ctypes.Structure):
     ]
 
 
+class Board(ctypes.Structure):
+    _fields_ = [
+        *((name, c_char * 32) for name in ("vbios", "part_number", "inforom_image")),
+        *((name, c_char * 8) for name in ("inforom_oem", "inforom_ecc")),
+        *((name, c_uint32) for name in ("remapper_banks", "pcie_generation", "pcie_width", "fabric")),
+        *((f"power_{name}", c_uint32) for name in ("mw", "limit_mw", "min_mw", "averaged")),
+        *((name, c_uint32) for name in ("memory_power_mw", "temperature_c", "memory_temperature_c", "tlimit_c")),
+        ("threshold_c", c_uint32 * THRESHOLDS),
+        ("tlimit_threshold_c", c_int32 * THRESHOLDS),
+        *((f"{name}clock_mhz", c_uint32 * CLOCKS) for name in ("", "max_", "application_")),
+        ("supported_memory_mhz", c_uint32 * MEMORY_CLOCKS),
+        *((name, c_uint32) for name in ("lowest_graphics_mhz", "graphics_step_mhz")),
+    ]
+
+
 class Gpu(ctypes.Structure):
     _fields_ = [
         ("name", c_char * 96),
         ("product", c_char * 40),
         ("uuid", c_char * 48),
         ("serial", c_char * 32),
-        ("vbios", c_char * 32),
-        ("part_number", c_char * 32),
         *((name, c_uint64) for name in ("memory_bytes", "reserved_bytes", "pdi")),
         *((f"pci_{name}", c_uint32) for name in ("domain", "bus", "device", "device_id", "subsystem_id")),
         ("minor", c_uint32),
         *((name, c_uint32) for name in ("architecture", "capability_major", "capability_minor")),
         *((name, c_uint32) for name in ("sms", "cores", "chip_id")),
-        *((name, c_uint32) for name in ("power_mw", "power_limit_mw", "temperature_c")),
-        *((f"{name}_clock_mhz", c_uint32) for name in ("graphics", "memory", "max_graphics")),
         *((name, c_uint32) for name in ("has_row_remapper", "remap_pending")),
         *((name, c_uint32) for name in ("mig_capable", "resetless")),
         *((name, c_uint32) for name in ("memory_slices", "max_instances", "rotated")),
         *((name, c_uint32) for name in ("mig_current", "mig_pending", "persistence", "compute_mode")),
         *((name, c_uint32) for name in ("hypervisor", "lost", "requires_reset", "resets")),
+        ("board", Board),
         ("profile_count", c_uint32),
         ("profiles", GiProfile * MAX_PROFILES),
         ("gi", GpuInstance * MAX_INSTANCES),

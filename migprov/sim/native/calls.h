@@ -4,9 +4,10 @@
 
 #define IMPLEMENTED_CALLS(X) \
     X(nvmlGpuInstanceGetComputeInstanceProfileInfo) X(nvmlGpuInstanceGetComputeInstanceProfileInfoV) \
-    X(nvmlGpuInstanceGetComputeInstanceRemainingCapacity) X(nvmlGpuInstanceGetComputeInstancePossiblePlacements) \
-    X(nvmlGpuInstanceCreateComputeInstance) X(nvmlGpuInstanceCreateComputeInstanceWithPlacement) \
-    X(nvmlComputeInstanceDestroy) X(nvmlGpuInstanceGetComputeInstances) X(nvmlGpuInstanceGetComputeInstanceById) \
+    X(nvmlGpuInstanceGetComputeInstanceRemainingCapacity) \
+    X(nvmlGpuInstanceGetComputeInstancePossiblePlacements) X(nvmlGpuInstanceCreateComputeInstance) \
+    X(nvmlGpuInstanceCreateComputeInstanceWithPlacement) X(nvmlComputeInstanceDestroy) \
+    X(nvmlGpuInstanceGetComputeInstances) X(nvmlGpuInstanceGetComputeInstanceById) \
     X(nvmlComputeInstanceGetInfo) X(nvmlComputeInstanceGetInfo_v2) X(nvmlDeviceGetCount) \
     X(nvmlDeviceGetCount_v2) X(nvmlDeviceGetHandleByIndex) X(nvmlDeviceGetHandleByIndex_v2) \
     X(nvmlDeviceGetHandleByUUID) X(nvmlDeviceGetHandleByUUIDV) X(nvmlDeviceGetHandleBySerial) \
@@ -20,96 +21,96 @@
     X(nvmlDeviceCreateGpuInstanceWithPlacement) X(nvmlGpuInstanceDestroy) X(nvmlDeviceGetGpuInstances) \
     X(nvmlDeviceGetGpuInstanceById) X(nvmlGpuInstanceGetInfo) X(nvmlDeviceIsMigDeviceHandle) \
     X(nvmlDeviceGetMaxMigDeviceCount) X(nvmlDeviceGetMigDeviceHandleByIndex) X(nvmlDeviceGetGpuInstanceId) \
-    X(nvmlDeviceGetComputeInstanceId) X(nvmlDeviceGetDeviceHandleFromMigDeviceHandle) X(nvmlDeviceGetAttributes) \
-    X(nvmlDeviceGetAttributes_v2) X(nvmlDeviceGetMigMode) X(nvmlDeviceSetMigMode) X(migprovSimResetGpu) \
-    X(nvmlDeviceGetPersistenceMode) X(nvmlDeviceSetPersistenceMode) X(nvmlDeviceGetMemoryInfo) \
-    X(nvmlDeviceGetMemoryInfo_v2) X(nvmlDeviceGetUtilizationRates) X(nvmlDeviceGetClockInfo) \
-    X(nvmlDeviceGetMaxClockInfo) X(nvmlDeviceGetTemperature) X(nvmlDeviceGetTemperatureV) \
-    X(nvmlDeviceGetCudaComputeCapability) X(nvmlDeviceGetEccMode) X(nvmlDeviceGetRemappedRows) \
-    X(nvmlDeviceGetFieldValues) X(nvmlDeviceGetMinorNumber) X(nvmlDeviceGetArchitecture) \
-    X(nvmlDeviceGetNumGpuCores) X(nvmlDeviceGetMultiGpuBoard) X(nvmlDeviceGetBoardId) \
-    X(nvmlDeviceGetComputeMode) X(nvmlDeviceGetVirtualizationMode) X(nvmlDeviceGetPowerUsage) \
-    X(nvmlDeviceGetPowerManagementLimit) X(nvmlDeviceGetEnforcedPowerLimit) \
+    X(nvmlDeviceGetComputeInstanceId) X(nvmlDeviceGetDeviceHandleFromMigDeviceHandle) \
+    X(nvmlDeviceGetAttributes) X(nvmlDeviceGetAttributes_v2) X(nvmlDeviceGetMigMode) X(nvmlDeviceSetMigMode) \
+    X(migprovSimResetGpu) X(nvmlDeviceGetPersistenceMode) X(nvmlDeviceSetPersistenceMode) \
+    X(nvmlDeviceGetMemoryInfo) X(nvmlDeviceGetMemoryInfo_v2) X(nvmlDeviceGetUtilizationRates) \
+    X(nvmlDeviceGetClockInfo) X(nvmlDeviceGetMaxClockInfo) X(nvmlDeviceGetTemperature) \
+    X(nvmlDeviceGetTemperatureV) X(nvmlDeviceGetCudaComputeCapability) X(nvmlDeviceGetEccMode) \
+    X(nvmlDeviceGetRemappedRows) X(nvmlDeviceGetFieldValues) X(nvmlDeviceGetMinorNumber) \
+    X(nvmlDeviceGetArchitecture) X(nvmlDeviceGetNumGpuCores) X(nvmlDeviceGetMultiGpuBoard) \
+    X(nvmlDeviceGetBoardId) X(nvmlDeviceGetComputeMode) X(nvmlDeviceGetVirtualizationMode) \
+    X(nvmlDeviceGetPowerUsage) X(nvmlDeviceGetPowerManagementLimit) X(nvmlDeviceGetEnforcedPowerLimit) \
     X(nvmlDeviceGetPowerManagementDefaultLimit) X(nvmlDeviceGetPerformanceState) X(nvmlDeviceGetPowerState) \
     X(nvmlDeviceGetDisplayMode) X(nvmlDeviceGetDisplayActive) X(nvmlDeviceGetAccountingMode) \
-    X(nvmlDeviceGetRunningProcessDetailList) X(nvmlSystemGetProcessName) X(nvmlDeviceGetComputeRunningProcesses) \
-    X(nvmlDeviceGetComputeRunningProcesses_v2) X(nvmlDeviceGetComputeRunningProcesses_v3) \
-    X(nvmlDeviceGetGraphicsRunningProcesses) X(nvmlDeviceGetGraphicsRunningProcesses_v2) \
-    X(nvmlDeviceGetGraphicsRunningProcesses_v3) X(nvmlDeviceGetMPSComputeRunningProcesses) \
-    X(nvmlDeviceGetMPSComputeRunningProcesses_v2) X(nvmlDeviceGetMPSComputeRunningProcesses_v3) X(nvmlInit) \
-    X(nvmlInit_v2) X(nvmlInitWithFlags) X(nvmlShutdown) X(nvmlSystemGetDriverVersion) \
-    X(nvmlSystemGetNVMLVersion) X(nvmlSystemGetDriverBranch) X(nvmlSystemGetCudaDriverVersion) \
-    X(nvmlSystemGetCudaDriverVersion_v2) X(nvmlUnitGetCount) X(nvmlGetExcludedDeviceCount) \
-    X(nvmlEventSetCreate) X(nvmlEventSetFree) X(nvmlDeviceGetSupportedEventTypes) X(nvmlDeviceRegisterEvents) \
-    X(nvmlEventSetWait) X(nvmlEventSetWait_v2) X(nvmlDeviceGetBAR1MemoryInfo) X(nvmlDeviceGetTotalEccErrors) \
-    X(nvmlDeviceGetMemoryErrorCounter)
+    X(nvmlDeviceGetRunningProcessDetailList) X(nvmlSystemGetProcessName) \
+    X(nvmlDeviceGetComputeRunningProcesses) X(nvmlDeviceGetComputeRunningProcesses_v2) \
+    X(nvmlDeviceGetComputeRunningProcesses_v3) X(nvmlDeviceGetGraphicsRunningProcesses) \
+    X(nvmlDeviceGetGraphicsRunningProcesses_v2) X(nvmlDeviceGetGraphicsRunningProcesses_v3) \
+    X(nvmlDeviceGetMPSComputeRunningProcesses) X(nvmlDeviceGetMPSComputeRunningProcesses_v2) \
+    X(nvmlDeviceGetMPSComputeRunningProcesses_v3) X(nvmlInit) X(nvmlInit_v2) X(nvmlInitWithFlags) \
+    X(nvmlShutdown) X(nvmlSystemGetDriverVersion) X(nvmlSystemGetNVMLVersion) X(nvmlSystemGetDriverBranch) \
+    X(nvmlSystemGetCudaDriverVersion) X(nvmlSystemGetCudaDriverVersion_v2) X(nvmlUnitGetCount) \
+    X(nvmlGetExcludedDeviceCount) X(nvmlEventSetCreate) X(nvmlEventSetFree) \
+    X(nvmlDeviceGetSupportedEventTypes) X(nvmlDeviceRegisterEvents) X(nvmlEventSetWait) X(nvmlEventSetWait_v2) \
+    X(nvmlDeviceGetBAR1MemoryInfo) X(nvmlDeviceGetTotalEccErrors) X(nvmlDeviceGetMemoryErrorCounter) \
+    X(nvmlDeviceGetAccountingBufferSize) X(nvmlDeviceGetApplicationsClock) X(nvmlDeviceGetBrand) \
+    X(nvmlDeviceGetClock) X(nvmlDeviceGetCurrPcieLinkGeneration) X(nvmlDeviceGetCurrPcieLinkWidth) \
+    X(nvmlDeviceGetCurrentClocksEventReasons) X(nvmlDeviceGetCurrentClocksThrottleReasons) \
+    X(nvmlDeviceGetDecoderUtilization) X(nvmlDeviceGetDefaultApplicationsClock) \
+    X(nvmlDeviceGetEncoderSessions) X(nvmlDeviceGetEncoderStats) X(nvmlDeviceGetEncoderUtilization) \
+    X(nvmlDeviceGetFBCSessions) X(nvmlDeviceGetFBCStats) X(nvmlDeviceGetGpuMaxPcieLinkGeneration) \
+    X(nvmlDeviceGetInforomImageVersion) X(nvmlDeviceGetInforomVersion) X(nvmlDeviceGetJpgUtilization) \
+    X(nvmlDeviceGetMaxCustomerBoostClock) X(nvmlDeviceGetMaxPcieLinkGeneration) \
+    X(nvmlDeviceGetMaxPcieLinkWidth) X(nvmlDeviceGetOfaUtilization) X(nvmlDeviceGetPcieReplayCounter) \
+    X(nvmlDeviceGetPcieThroughput) X(nvmlDeviceGetPowerManagementLimitConstraints) \
+    X(nvmlDeviceGetPowerManagementMode) X(nvmlDeviceGetSupportedGraphicsClocks) \
+    X(nvmlDeviceGetSupportedMemoryClocks) X(nvmlDeviceGetTemperatureThreshold) \
+    X(nvmlDeviceGetTotalEnergyConsumption)
 
 #define UNSUPPORTED_DEVICE_CALLS(X) \
     X(nvmlDeviceClearAccountingPids) X(nvmlDeviceClearCpuAffinity) X(nvmlDeviceClearEccErrorCounts) \
     X(nvmlDeviceClearFieldValues) X(nvmlDeviceFreezeNvLinkUtilizationCounter) X(nvmlDeviceGetAPIRestriction) \
-    X(nvmlDeviceGetAccountingBufferSize) X(nvmlDeviceGetAccountingPids) X(nvmlDeviceGetAccountingStats) \
-    X(nvmlDeviceGetAccountingStats_v2) X(nvmlDeviceGetActiveVgpus) X(nvmlDeviceGetAdaptiveClockInfoStatus) \
-    X(nvmlDeviceGetAdaptiveTgpModeInfo_v1) X(nvmlDeviceGetAddressingMode) X(nvmlDeviceGetApplicationsClock) \
-    X(nvmlDeviceGetAutoBoostedClocksEnabled) X(nvmlDeviceGetBBXTimeData_v1) \
-    X(nvmlDeviceGetBankRemapperStatus_v1) X(nvmlDeviceGetBrand) X(nvmlDeviceGetBridgeChipInfo) \
-    X(nvmlDeviceGetBusType) X(nvmlDeviceGetC2cModeInfoV) X(nvmlDeviceGetCapabilities) \
-    X(nvmlDeviceGetClkMonStatus) X(nvmlDeviceGetClock) X(nvmlDeviceGetClockOffsets) \
-    X(nvmlDeviceGetConfComputeGpuAttestationReport) X(nvmlDeviceGetConfComputeGpuCertificate) \
-    X(nvmlDeviceGetConfComputeMemSizeInfo) X(nvmlDeviceGetConfComputeProtectedMemoryUsage) \
-    X(nvmlDeviceGetCoolerInfo) X(nvmlDeviceGetCpuAffinity) X(nvmlDeviceGetCpuAffinityWithinScope) \
-    X(nvmlDeviceGetCreatableVgpus) X(nvmlDeviceGetCurrPcieLinkGeneration) X(nvmlDeviceGetCurrPcieLinkWidth) \
-    X(nvmlDeviceGetCurrentClockFreqs) X(nvmlDeviceGetCurrentClocksEventReasons) \
-    X(nvmlDeviceGetCurrentClocksThrottleReasons) X(nvmlDeviceGetDecoderUtilization) \
-    X(nvmlDeviceGetDefaultApplicationsClock) X(nvmlDeviceGetDefaultEccMode) X(nvmlDeviceGetDetailedEccErrors) \
-    X(nvmlDeviceGetDramEncryptionMode) X(nvmlDeviceGetDriverModel) X(nvmlDeviceGetDriverModel_v2) \
-    X(nvmlDeviceGetDynamicPstatesInfo) X(nvmlDeviceGetEncoderCapacity) X(nvmlDeviceGetEncoderSessions) \
-    X(nvmlDeviceGetEncoderStats) X(nvmlDeviceGetEncoderUtilization) X(nvmlDeviceGetFBCSessions) \
-    X(nvmlDeviceGetFBCStats) X(nvmlDeviceGetFanControlPolicy) X(nvmlDeviceGetFanControlPolicy_v2) \
+    X(nvmlDeviceGetAccountingPids) X(nvmlDeviceGetAccountingStats) X(nvmlDeviceGetAccountingStats_v2) \
+    X(nvmlDeviceGetActiveVgpus) X(nvmlDeviceGetAdaptiveClockInfoStatus) X(nvmlDeviceGetAdaptiveTgpModeInfo_v1) \
+    X(nvmlDeviceGetAddressingMode) X(nvmlDeviceGetAutoBoostedClocksEnabled) X(nvmlDeviceGetBBXTimeData_v1) \
+    X(nvmlDeviceGetBankRemapperStatus_v1) X(nvmlDeviceGetBridgeChipInfo) X(nvmlDeviceGetBusType) \
+    X(nvmlDeviceGetC2cModeInfoV) X(nvmlDeviceGetCapabilities) X(nvmlDeviceGetClkMonStatus) \
+    X(nvmlDeviceGetClockOffsets) X(nvmlDeviceGetConfComputeGpuAttestationReport) \
+    X(nvmlDeviceGetConfComputeGpuCertificate) X(nvmlDeviceGetConfComputeMemSizeInfo) \
+    X(nvmlDeviceGetConfComputeProtectedMemoryUsage) X(nvmlDeviceGetCoolerInfo) X(nvmlDeviceGetCpuAffinity) \
+    X(nvmlDeviceGetCpuAffinityWithinScope) X(nvmlDeviceGetCreatableVgpus) X(nvmlDeviceGetCurrentClockFreqs) \
+    X(nvmlDeviceGetDefaultEccMode) X(nvmlDeviceGetDetailedEccErrors) X(nvmlDeviceGetDramEncryptionMode) \
+    X(nvmlDeviceGetDriverModel) X(nvmlDeviceGetDriverModel_v2) X(nvmlDeviceGetDynamicPstatesInfo) \
+    X(nvmlDeviceGetEncoderCapacity) X(nvmlDeviceGetFanControlPolicy) X(nvmlDeviceGetFanControlPolicy_v2) \
     X(nvmlDeviceGetFanSpeed) X(nvmlDeviceGetFanSpeedRPM) X(nvmlDeviceGetFanSpeed_v2) \
     X(nvmlDeviceGetGpcClkMinMaxVfOffset) X(nvmlDeviceGetGpcClkVfOffset) X(nvmlDeviceGetGpuFabricInfo) \
-    X(nvmlDeviceGetGpuFabricInfoV) X(nvmlDeviceGetGpuFabricInfo_v4) X(nvmlDeviceGetGpuMaxPcieLinkGeneration) \
-    X(nvmlDeviceGetGpuOperationMode) X(nvmlDeviceGetGridLicensableFeatures) \
-    X(nvmlDeviceGetGridLicensableFeatures_v2) X(nvmlDeviceGetGridLicensableFeatures_v3) \
-    X(nvmlDeviceGetGridLicensableFeatures_v4) X(nvmlDeviceGetGspFirmwareMode) X(nvmlDeviceGetHostVgpuMode) \
-    X(nvmlDeviceGetHostname_v1) X(nvmlDeviceGetInforomConfigurationChecksum) X(nvmlDeviceGetInforomImageVersion) \
-    X(nvmlDeviceGetInforomVersion) X(nvmlDeviceGetIrqNum) X(nvmlDeviceGetJpgUtilization) \
-    X(nvmlDeviceGetLastBBXFlushTime) X(nvmlDeviceGetMarginTemperature) X(nvmlDeviceGetMaxCustomerBoostClock) \
-    X(nvmlDeviceGetMaxPcieLinkGeneration) X(nvmlDeviceGetMaxPcieLinkWidth) X(nvmlDeviceGetMemClkMinMaxVfOffset) \
-    X(nvmlDeviceGetMemClkVfOffset) X(nvmlDeviceGetMemoryAffinity) X(nvmlDeviceGetMemoryBusWidth) \
-    X(nvmlDeviceGetMemoryLimits_v1) X(nvmlDeviceGetMinMaxClockOfPState) \
-    X(nvmlDeviceGetMinMaxFanSpeed) X(nvmlDeviceGetModuleId) X(nvmlDeviceGetNumFans) X(nvmlDeviceGetNumaNodeId) \
-    X(nvmlDeviceGetNvLinkCapability) X(nvmlDeviceGetNvLinkErrorCounter) X(nvmlDeviceGetNvLinkInfo) \
-    X(nvmlDeviceGetNvLinkRemoteDeviceType) X(nvmlDeviceGetNvLinkRemotePciInfo) \
-    X(nvmlDeviceGetNvLinkRemotePciInfo_v2) X(nvmlDeviceGetNvLinkState) X(nvmlDeviceGetNvLinkTelemetrySamples_v1) \
-    X(nvmlDeviceGetNvLinkUtilizationControl) X(nvmlDeviceGetNvLinkUtilizationCounter) \
-    X(nvmlDeviceGetNvLinkVersion) X(nvmlDeviceGetNvlinkBwMode) X(nvmlDeviceGetNvlinkSupportedBwModes) \
-    X(nvmlDeviceGetOfaUtilization) X(nvmlDeviceGetP2PStatus) X(nvmlDeviceGetPcieLinkMaxSpeed) \
-    X(nvmlDeviceGetPcieReplayCounter) X(nvmlDeviceGetPcieSpeed) X(nvmlDeviceGetPcieThroughput) \
-    X(nvmlDeviceGetPdi) X(nvmlDeviceGetPerformanceModes) X(nvmlDeviceGetPgpuMetadataString) \
-    X(nvmlDeviceGetPlatformInfo) X(nvmlDeviceGetPowerManagementLimitConstraints) \
-    X(nvmlDeviceGetPowerManagementMode) X(nvmlDeviceGetPowerMizerMode_v1) X(nvmlDeviceGetPowerSource) \
-    X(nvmlDeviceGetProcessUtilization) X(nvmlDeviceGetProcessesUtilizationInfo) X(nvmlDeviceGetRemappedRows_v2) \
-    X(nvmlDeviceGetRepairStatus) X(nvmlDeviceGetRetiredPages) X(nvmlDeviceGetRetiredPagesPendingStatus) \
-    X(nvmlDeviceGetRetiredPages_v2) X(nvmlDeviceGetRowRemapperHistogram) X(nvmlDeviceGetSamples) \
-    X(nvmlDeviceGetSramEccErrorStatus) X(nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts) \
-    X(nvmlDeviceGetSupportedClocksEventReasons) X(nvmlDeviceGetSupportedClocksThrottleReasons) \
-    X(nvmlDeviceGetSupportedGraphicsClocks) \
-    X(nvmlDeviceGetSupportedMemoryClocks) X(nvmlDeviceGetSupportedPerformanceStates) \
-    X(nvmlDeviceGetSupportedVgpus) X(nvmlDeviceGetTargetFanSpeed) X(nvmlDeviceGetTemperatureThreshold) \
-    X(nvmlDeviceGetThermalSettings) X(nvmlDeviceGetTopologyCommonAncestor) X(nvmlDeviceGetTopologyNearestGpus) \
-    X(nvmlDeviceGetTotalEnergyConsumption) \
+    X(nvmlDeviceGetGpuFabricInfoV) X(nvmlDeviceGetGpuFabricInfo_v4) X(nvmlDeviceGetGpuOperationMode) \
+    X(nvmlDeviceGetGridLicensableFeatures) X(nvmlDeviceGetGridLicensableFeatures_v2) \
+    X(nvmlDeviceGetGridLicensableFeatures_v3) X(nvmlDeviceGetGridLicensableFeatures_v4) \
+    X(nvmlDeviceGetGspFirmwareMode) X(nvmlDeviceGetHostVgpuMode) X(nvmlDeviceGetHostname_v1) \
+    X(nvmlDeviceGetInforomConfigurationChecksum) X(nvmlDeviceGetIrqNum) X(nvmlDeviceGetLastBBXFlushTime) \
+    X(nvmlDeviceGetMarginTemperature) X(nvmlDeviceGetMemClkMinMaxVfOffset) X(nvmlDeviceGetMemClkVfOffset) \
+    X(nvmlDeviceGetMemoryAffinity) X(nvmlDeviceGetMemoryBusWidth) X(nvmlDeviceGetMemoryLimits_v1) \
+    X(nvmlDeviceGetMinMaxClockOfPState) X(nvmlDeviceGetMinMaxFanSpeed) X(nvmlDeviceGetModuleId) \
+    X(nvmlDeviceGetNumFans) X(nvmlDeviceGetNumaNodeId) X(nvmlDeviceGetNvLinkCapability) \
+    X(nvmlDeviceGetNvLinkErrorCounter) X(nvmlDeviceGetNvLinkInfo) X(nvmlDeviceGetNvLinkRemoteDeviceType) \
+    X(nvmlDeviceGetNvLinkRemotePciInfo) X(nvmlDeviceGetNvLinkRemotePciInfo_v2) X(nvmlDeviceGetNvLinkState) \
+    X(nvmlDeviceGetNvLinkTelemetrySamples_v1) X(nvmlDeviceGetNvLinkUtilizationControl) \
+    X(nvmlDeviceGetNvLinkUtilizationCounter) X(nvmlDeviceGetNvLinkVersion) X(nvmlDeviceGetNvlinkBwMode) \
+    X(nvmlDeviceGetNvlinkSupportedBwModes) X(nvmlDeviceGetP2PStatus) X(nvmlDeviceGetPcieLinkMaxSpeed) \
+    X(nvmlDeviceGetPcieSpeed) X(nvmlDeviceGetPdi) X(nvmlDeviceGetPerformanceModes) \
+    X(nvmlDeviceGetPgpuMetadataString) X(nvmlDeviceGetPlatformInfo) X(nvmlDeviceGetPowerMizerMode_v1) \
+    X(nvmlDeviceGetPowerSource) X(nvmlDeviceGetProcessUtilization) X(nvmlDeviceGetProcessesUtilizationInfo) \
+    X(nvmlDeviceGetRemappedRows_v2) X(nvmlDeviceGetRepairStatus) X(nvmlDeviceGetRetiredPages) \
+    X(nvmlDeviceGetRetiredPagesPendingStatus) X(nvmlDeviceGetRetiredPages_v2) \
+    X(nvmlDeviceGetRowRemapperHistogram) X(nvmlDeviceGetSamples) X(nvmlDeviceGetSramEccErrorStatus) \
+    X(nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts) X(nvmlDeviceGetSupportedClocksEventReasons) \
+    X(nvmlDeviceGetSupportedClocksThrottleReasons) X(nvmlDeviceGetSupportedPerformanceStates) \
+    X(nvmlDeviceGetSupportedVgpus) X(nvmlDeviceGetTargetFanSpeed) X(nvmlDeviceGetThermalSettings) \
+    X(nvmlDeviceGetTopologyCommonAncestor) X(nvmlDeviceGetTopologyNearestGpus) \
     X(nvmlDeviceGetUnrepairableMemoryFlag_v1) X(nvmlDeviceGetVgpuCapabilities) \
     X(nvmlDeviceGetVgpuHeterogeneousMode) X(nvmlDeviceGetVgpuInstancesUtilizationInfo) \
     X(nvmlDeviceGetVgpuMetadata) X(nvmlDeviceGetVgpuProcessUtilization) \
     X(nvmlDeviceGetVgpuProcessesUtilizationInfo) X(nvmlDeviceGetVgpuSchedulerCapabilities) \
     X(nvmlDeviceGetVgpuSchedulerLog) X(nvmlDeviceGetVgpuSchedulerLog_v2) X(nvmlDeviceGetVgpuSchedulerState) \
     X(nvmlDeviceGetVgpuSchedulerState_v2) X(nvmlDeviceGetVgpuTypeCreatablePlacements) \
-    X(nvmlDeviceGetVgpuTypeSupportedPlacements) X(nvmlDeviceGetVgpuUtilization) X(nvmlDeviceGetViolationStatus) \
-    X(nvmlDeviceOnSameBoard) X(nvmlDevicePerfMetricsGetSamples_v1) \
+    X(nvmlDeviceGetVgpuTypeSupportedPlacements) X(nvmlDeviceGetVgpuUtilization) \
+    X(nvmlDeviceGetViolationStatus) X(nvmlDeviceOnSameBoard) X(nvmlDevicePerfMetricsGetSamples_v1) \
     X(nvmlDevicePowerSmoothingActivatePresetProfile) X(nvmlDevicePowerSmoothingSetState) \
     X(nvmlDevicePowerSmoothingUpdatePresetProfileParam) X(nvmlDeviceReadPRMCounters_v1) \
-    X(nvmlDeviceReadWritePRM_v1) X(nvmlDeviceResetApplicationsClocks) \
-    X(nvmlDeviceResetGpuLockedClocks) X(nvmlDeviceResetMemoryLockedClocks) X(nvmlDeviceResetNvLinkErrorCounters) \
+    X(nvmlDeviceReadWritePRM_v1) X(nvmlDeviceResetApplicationsClocks) X(nvmlDeviceResetGpuLockedClocks) \
+    X(nvmlDeviceResetMemoryLockedClocks) X(nvmlDeviceResetNvLinkErrorCounters) \
     X(nvmlDeviceResetNvLinkUtilizationCounter) X(nvmlDeviceSetAPIRestriction) X(nvmlDeviceSetAccountingMode) \
     X(nvmlDeviceSetAdaptiveTgpMode_v1) X(nvmlDeviceSetApplicationsClocks) \
     X(nvmlDeviceSetAutoBoostedClocksEnabled) X(nvmlDeviceSetClockOffsets) X(nvmlDeviceSetComputeMode) \
@@ -122,22 +123,22 @@
     X(nvmlDeviceSetNvLinkDeviceLowPowerThreshold) X(nvmlDeviceSetNvLinkUtilizationControl) \
     X(nvmlDeviceSetNvlinkBwMode) X(nvmlDeviceSetNvlinkBwModeAsync_v1) X(nvmlDeviceSetPowerManagementLimit) \
     X(nvmlDeviceSetPowerManagementLimit_v2) X(nvmlDeviceSetPowerMizerMode_v1) X(nvmlDeviceSetRusdSettings_v1) \
-    X(nvmlDeviceSetTemperatureThreshold) X(nvmlDeviceSetVgpuCapabilities) X(nvmlDeviceSetVgpuHeterogeneousMode) \
-    X(nvmlDeviceSetVgpuSchedulerState) X(nvmlDeviceSetVgpuSchedulerState_v2) X(nvmlDeviceSetVirtualizationMode) \
-    X(nvmlDeviceValidateInforom) X(nvmlDeviceVgpuForceGspUnload) \
-    X(nvmlDeviceWorkloadPowerProfileClearRequestedProfiles) X(nvmlDeviceWorkloadPowerProfileGetCurrentProfiles) \
-    X(nvmlDeviceWorkloadPowerProfileGetProfilesInfo) X(nvmlDeviceWorkloadPowerProfileSetRequestedProfiles) \
-    X(nvmlDeviceWorkloadPowerProfileUpdateProfiles_v1)
+    X(nvmlDeviceSetTemperatureThreshold) X(nvmlDeviceSetVgpuCapabilities) \
+    X(nvmlDeviceSetVgpuHeterogeneousMode) X(nvmlDeviceSetVgpuSchedulerState) \
+    X(nvmlDeviceSetVgpuSchedulerState_v2) X(nvmlDeviceSetVirtualizationMode) X(nvmlDeviceValidateInforom) \
+    X(nvmlDeviceVgpuForceGspUnload) X(nvmlDeviceWorkloadPowerProfileClearRequestedProfiles) \
+    X(nvmlDeviceWorkloadPowerProfileGetCurrentProfiles) X(nvmlDeviceWorkloadPowerProfileGetProfilesInfo) \
+    X(nvmlDeviceWorkloadPowerProfileSetRequestedProfiles) X(nvmlDeviceWorkloadPowerProfileUpdateProfiles_v1)
 
 #define UNSUPPORTED_OTHER_CALLS(X) \
-    X(nvmlDeviceDiscoverGpus) X(nvmlDeviceModifyDrainState) X(nvmlDeviceQueryDrainState) X(nvmlDeviceRemoveGpu) \
-    X(nvmlDeviceRemoveGpu_v2) X(nvmlEventSetGetContextCount_v1) \
+    X(nvmlDeviceDiscoverGpus) X(nvmlDeviceModifyDrainState) X(nvmlDeviceQueryDrainState) \
+    X(nvmlDeviceRemoveGpu) X(nvmlDeviceRemoveGpu_v2) X(nvmlEventSetGetContextCount_v1) \
     X(nvmlEventSetGetContextData_v1) X(nvmlEventSetGetContextInfo_v1) \
     X(nvmlEventSetGetGpuOperationalEventContextLegacyXid_v1) X(nvmlEventSetRegisterGpuOperationalEvents_v1) \
-    X(nvmlEventSetWait_v3) X(nvmlGetExcludedDeviceInfoByIndex) \
-    X(nvmlGetVgpuCompatibility) X(nvmlGetVgpuDriverCapabilities) X(nvmlGetVgpuVersion) X(nvmlGpmMetricsGet) \
-    X(nvmlGpmMigSampleGet) X(nvmlGpmQueryDeviceSupport) X(nvmlGpmQueryIfStreamingEnabled) X(nvmlGpmSampleAlloc) \
-    X(nvmlGpmSampleFree) X(nvmlGpmSampleGet) X(nvmlGpmSetStreamingEnabled) X(nvmlGpuInstanceGetActiveVgpus) \
+    X(nvmlEventSetWait_v3) X(nvmlGetExcludedDeviceInfoByIndex) X(nvmlGetVgpuCompatibility) \
+    X(nvmlGetVgpuDriverCapabilities) X(nvmlGetVgpuVersion) X(nvmlGpmMetricsGet) X(nvmlGpmMigSampleGet) \
+    X(nvmlGpmQueryDeviceSupport) X(nvmlGpmQueryIfStreamingEnabled) X(nvmlGpmSampleAlloc) X(nvmlGpmSampleFree) \
+    X(nvmlGpmSampleGet) X(nvmlGpmSetStreamingEnabled) X(nvmlGpuInstanceGetActiveVgpus) \
     X(nvmlGpuInstanceGetCreatableVgpus) X(nvmlGpuInstanceGetVgpuHeterogeneousMode) \
     X(nvmlGpuInstanceGetVgpuSchedulerLog) X(nvmlGpuInstanceGetVgpuSchedulerLog_v2) \
     X(nvmlGpuInstanceGetVgpuSchedulerState) X(nvmlGpuInstanceGetVgpuSchedulerState_v2) \

@@ -203,12 +203,12 @@ static void write_serial(const Target *target, char *out, size_t size)
 
 static void write_vbios(const Target *target, char *out, size_t size)
 {
-    snprintf(out, size, "%s", target->gpu->vbios);
+    snprintf(out, size, "%s", target->gpu->board.vbios);
 }
 
 static void write_part(const Target *target, char *out, size_t size)
 {
-    snprintf(out, size, "%s", target->gpu->part_number);
+    snprintf(out, size, "%s", target->gpu->board.part_number);
 }
 
 #define DEVICE_TEXT(name, need, write)                                                      \

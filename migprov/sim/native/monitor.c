@@ -2,6 +2,7 @@
  * not known of a product answers Not Supported. */
 #include <string.h>
 
+#include "answer.h"
 #include "call.h"
 #include "mig.h"
 
@@ -94,21 +95,6 @@ EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtili
     return leave(&call, NVML_SUCCESS);
 }
 
-/* One number of the GPU; `value` may use `g`, the GPU. */
-#define DEVICE_NUMBER(name, need, supported, value)                                        \
-    EXPORT nvmlReturn_t name(nvmlDevice_t device, unsigned int *out)                       \
-    {                                                                                      \
-        Call call;                                                                         \
-        nvmlReturn_t error = enter_device(&call, CALL_##name, device, need);               \
-        if (error != NVML_SUCCESS)                                                         \
-            return error;                                                                  \
-        const Gpu *g = call.target.gpu;                                                    \
-        if (!out || !(supported))                                                          \
-            return leave(&call, out ? NVML_ERROR_NOT_SUPPORTED : NVML_ERROR_INVALID_ARGUMENT); \
-        *out = (value);                                                                    \
-        return leave(&call, NVML_SUCCESS);                                                 \
-    }
-
 enum { VIRTUALIZATION_NONE = 0, VIRTUALIZATION_PASSTHROUGH = 1 };
 
 DEVICE_NUMBER(nvmlDeviceGetMinorNumber, NEEDS_GPU, g, g->minor)
@@ -119,76 +105,11 @@ DEVICE_NUMBER(nvmlDeviceGetBoardId, NEEDS_GPU, g, g->pci_domain << 16 | g->pci_b
 DEVICE_NUMBER(nvmlDeviceGetComputeMode, NEEDS_GPU, g, g->compute_mode)
 DEVICE_NUMBER(nvmlDeviceGetVirtualizationMode, NEEDS_GPU, g,
               g->hypervisor ? VIRTUALIZATION_PASSTHROUGH : VIRTUALIZATION_NONE)
-DEVICE_NUMBER(nvmlDeviceGetPowerUsage, NEEDS_WORKING, g->power_mw, g->power_mw)
-DEVICE_NUMBER(nvmlDeviceGetPowerManagementLimit, NEEDS_WORKING, g->power_limit_mw, g->power_limit_mw)
-DEVICE_NUMBER(nvmlDeviceGetEnforcedPowerLimit, NEEDS_WORKING, g->power_limit_mw, g->power_limit_mw)
-DEVICE_NUMBER(nvmlDeviceGetPowerManagementDefaultLimit, NEEDS_WORKING, g->power_limit_mw, g->power_limit_mw)
 DEVICE_NUMBER(nvmlDeviceGetPerformanceState, NEEDS_WORKING, g, 0)
 DEVICE_NUMBER(nvmlDeviceGetPowerState, NEEDS_WORKING, g, 0)
 DEVICE_NUMBER(nvmlDeviceGetDisplayMode, NEEDS_GPU, g, 0)
 DEVICE_NUMBER(nvmlDeviceGetDisplayActive, NEEDS_GPU, g, 0)
 DEVICE_NUMBER(nvmlDeviceGetAccountingMode, NEEDS_GPU, g, 0)
-
-static nvmlReturn_t clock_mhz(CallId id, nvmlDevice_t device, unsigned type, unsigned int *mhz, int highest)
-{
-    Call call;
-    nvmlReturn_t error = enter_device(&call, id, device, NEEDS_WORKING);
-    if (error != NVML_SUCCESS)
-        return error;
-    const Gpu *gpu = call.target.gpu;
-    if (!mhz || type > 3) /* graphics, SM, memory, video */
-        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
-    unsigned graphics = highest ? gpu->max_graphics_clock_mhz : gpu->graphics_clock_mhz;
-    unsigned value = type == 2 ? gpu->memory_clock_mhz : graphics;
-    if (!value || type == 3)
-        return leave(&call, NVML_ERROR_NOT_SUPPORTED);
-    *mhz = value;
-    return leave(&call, NVML_SUCCESS);
-}
-
-EXPORT nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, unsigned int type, unsigned int *mhz)
-{
-    return clock_mhz(CALL_nvmlDeviceGetClockInfo, device, type, mhz, 0);
-}
-
-EXPORT nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, unsigned int type, unsigned int *mhz)
-{
-    return clock_mhz(CALL_nvmlDeviceGetMaxClockInfo, device, type, mhz, 1);
-}
-
-static nvmlReturn_t temperature(CallId id, nvmlDevice_t device, unsigned sensor, int *celsius)
-{
-    Call call;
-    nvmlReturn_t error = enter_device(&call, id, device, NEEDS_WORKING);
-    if (error != NVML_SUCCESS)
-        return error;
-    if (sensor != 0)
-        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
-    *celsius = (int)call.target.gpu->temperature_c;
-    return leave(&call, NVML_SUCCESS);
-}
-
-EXPORT nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, unsigned int sensor, unsigned int *celsius)
-{
-    int value = 0;
-    if (!celsius)
-        sensor = ~0u;
-    nvmlReturn_t error = temperature(CALL_nvmlDeviceGetTemperature, device, sensor, &value);
-    if (error == NVML_SUCCESS)
-        *celsius = (unsigned)value;
-    return error;
-}
-
-EXPORT nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *reading)
-{
-    if (reading && reading->version != NVML_VERSION_WORD(nvmlTemperature_t, 1))
-        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    int value = 0;
-    nvmlReturn_t error = temperature(CALL_nvmlDeviceGetTemperatureV, device, reading ? reading->sensorType : ~0u, &value);
-    if (error == NVML_SUCCESS)
-        reading->temperature = value;
-    return error;
-}
 
 EXPORT nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor)
 {

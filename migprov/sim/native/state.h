@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define SIM_MAGIC 0x4D4947504D495331ull
-#define SIM_LAYOUT 3u
+#define SIM_LAYOUT 4u
 
 enum {
     MAX_GPUS = 16,
@@ -19,7 +19,10 @@ enum {
     MAX_PROCESSES = 256,
     MAX_FAULTS = 64,
     MAX_CALLS = 512,
-    CALL_NAME = 64
+    CALL_NAME = 64,
+    CLOCKS = 4,     /* by NVML_CLOCK_*: graphics, SM, memory, video */
+    THRESHOLDS = 4, /* shutdown, slowdown, memory, GPU: NVML_TEMPERATURE_THRESHOLD_* as far as boards have them */
+    MEMORY_CLOCKS = 4
 };
 
 enum { DRIVER_LOADED = 0, DRIVER_NOT_LOADED = 1, DRIVER_MISMATCH = 2 };
@@ -51,17 +54,28 @@ typedef struct {
     ComputeInstance ci[MAX_INSTANCES];
 } GpuInstance;
 
+/* What is known of a board beside what MIG needs. 0 or empty: not known, and the driver answers Not Supported. */
 typedef struct {
-    char name[96], product[40], uuid[48], serial[32], vbios[32], part_number[32];
+    char vbios[32], part_number[32], inforom_image[32], inforom_oem[8], inforom_ecc[8];
+    uint32_t remapper_banks, pcie_generation, pcie_width, fabric;
+    uint32_t power_mw, power_limit_mw, power_min_mw, power_averaged, memory_power_mw;
+    uint32_t temperature_c, memory_temperature_c, tlimit_c, threshold_c[THRESHOLDS];
+    int32_t tlimit_threshold_c[THRESHOLDS]; /* counted from the limit; only where tlimit_c is known */
+    uint32_t clock_mhz[CLOCKS], max_clock_mhz[CLOCKS], application_clock_mhz[CLOCKS];
+    uint32_t supported_memory_mhz[MEMORY_CLOCKS], lowest_graphics_mhz, graphics_step_mhz;
+} Board;
+
+typedef struct {
+    char name[96], product[40], uuid[48], serial[32];
     uint64_t memory_bytes, reserved_bytes, pdi;
     uint32_t pci_domain, pci_bus, pci_device, pci_device_id, pci_subsystem_id, minor;
     uint32_t architecture, capability_major, capability_minor, sms, cores, chip_id;
-    uint32_t power_mw, power_limit_mw, temperature_c, graphics_clock_mhz, memory_clock_mhz, max_graphics_clock_mhz;
     uint32_t has_row_remapper, remap_pending;
     uint32_t mig_capable, resetless; /* resetless: Hopper and newer, the mode changes at once and is forgotten */
     uint32_t memory_slices, max_instances, rotated;
     uint32_t mig_current, mig_pending, persistence, compute_mode;
     uint32_t hypervisor, lost, requires_reset, resets;
+    Board board;
     uint32_t profile_count;
     GiProfile profiles[MAX_PROFILES];
     GpuInstance gi[MAX_INSTANCES];
