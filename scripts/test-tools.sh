@@ -21,6 +21,7 @@ while read -r program package unit; do
     packages+=("$package")
     [ "$unit" = - ] || units+=("$unit")
 done <<<"$tools"
+"$(dirname "${BASH_SOURCE[0]}")/nvidia-smi.sh" >/dev/null || say "no real nvidia-smi; its tests are skipped"
 [ "${#packages[@]}" -gt 0 ] || exit 0
 if have apt-get && can_be_root; then
     say "installing ${packages[*]}"
