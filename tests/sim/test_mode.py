@@ -9,7 +9,7 @@ import pynvml
 import pytest
 
 AMPERE, HOPPER = "1xA100-80GB", "1xH200"
-IN_USE, RESET_REQUIRED = pynvml.NVML_ERROR_IN_USE, pynvml.NVML_ERROR_RESET_REQUIRED
+IN_USE, NOT_SUPPORTED = pynvml.NVML_ERROR_IN_USE, pynvml.NVML_ERROR_NOT_SUPPORTED
 
 
 def mode(gpu: Any) -> list[int]:
@@ -67,9 +67,9 @@ def test_a_hypervisor_forbids_resets_and_a_reboot_does_it(sim: Callable[..., Any
     nvml = sim(AMPERE)
     gpu = nvml.gpu()
     nvml.node.fault(0, hypervisor=True)
-    assert pynvml.nvmlDeviceSetMigMode(gpu, 1) == RESET_REQUIRED
+    assert pynvml.nvmlDeviceSetMigMode(gpu, 1) == NOT_SUPPORTED
     assert mode(gpu) == [0, 1]
-    assert loaded.migprovSimResetGpu(gpu) == pynvml.NVML_ERROR_NOT_SUPPORTED
+    assert loaded.migprovSimResetGpu(gpu) == NOT_SUPPORTED
     nvml.node.reboot()
     assert mode(gpu) == [1, 1]
 

@@ -31,7 +31,7 @@ static nvmlReturn_t set_on_reset(Call *call, unsigned mode)
     if (gi_count(gpu) || gpu_in_use(call->state, call->target.index, 1))
         return NVML_ERROR_IN_USE;
     if (gpu->hypervisor)
-        return NVML_ERROR_RESET_REQUIRED;
+        return NVML_ERROR_NOT_SUPPORTED; /* as nvidia-smi's words in such a machine show, in NVIDIA's guide */
     gpu->resets++;
     gpu->mig_current = mode;
     return NVML_SUCCESS;
