@@ -48,7 +48,7 @@ class Look:
             self.host,
             groups,
             self.reply,
-            whole_node=self.drain.get("scheduler") in ("slurm", "kubernetes"),
+            whole_node=bool(self.drain.get("scheduler")),
             to_resume=self.drained_by_migprov,
             out=self._out(),
         )
