@@ -27,7 +27,6 @@ EXCEPTIONS: tuple[NotRun, ...] = (
     NotRun("*", "pip install *", "the index is not asked by tests; tests/repo/test_wheel.py installs the wheel"),
     NotRun("*", "pip wheel *", "tests/repo/test_wheel.py builds it so"),
     NotRun("*", "ansible-galaxy collection *", "tests/repo/test_collection_tarball.py builds and installs it so"),
-    NotRun("CONTRIBUTING.md", "source .venv/bin/activate", "the tests run in it"),
     NotRun("README.md", "migprov * -i INVENTORY*", "the loop of docs/walkthrough.md, which is run"),
     NotRun("README.md", "migprov report *", "the same loop"),
     NotRun("docs/awx.md", "ansible-builder *", "an image takes a container engine; tests/repo/test_execution_environment.py"),
@@ -41,7 +40,6 @@ EXCEPTIONS: tuple[NotRun, ...] = (
     NotRun("*", "apt-get *", "installs programs of the machine; scripts/setup.sh does the same for the tests"),
     NotRun("*", "source .venv/bin/activate", "the tests run in that environment"),
     NotRun("docs/quickstart.md", "python3 -m venv .venv", "the tests run in an environment"),
-    NotRun("*", "pip install *", "a minute and a network; tests/repo/test_wheel.py installs the wheel"),
 )
 
 

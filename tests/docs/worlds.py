@@ -42,6 +42,25 @@ EMPTY = World(nodes=0)
 
 # Where a page needs something else than the standard.
 WORLDS: dict[str, World] = {
+    "README.md": World(nodes=0, files={"demo/layouts.yml": "demo/layouts.yml"}),
+    "docs/ansible.md": World(files={"inventories/layouts/voice.yml": EXAMPLE}),
+    "docs/audit.md": World(
+        swaps={"--for 3600 --every 10": "--for 2 --every 0.2", "https://prometheus.example.org:9090": "{prometheus}"},
+        services=("prometheus",),
+    ),
+    "docs/inventory.md": World(group_vars={"rack": "r7"}),
+    "docs/slurm.md": World(
+        services=("slurm",),
+        group_vars={
+            "gpu_drain_slurm_conf": "{conf}",
+            "gpu_drain_slurm_dev": "{dev}",
+            "gpu_drain_slurm_slurmctld_restart": ["{ctl}", "restart", "slurmctld"],
+            "gpu_drain_slurm_slurmd_stop": ["{ctl}", "stop", "{{{{ inventory_hostname }}}}"],
+            "gpu_drain_slurm_slurmd_start": ["{ctl}", "start", "{{{{ inventory_hostname }}}}"],
+        },
+        setup=("export SLURM_CONF={conf}",),
+        swaps={"/etc/slurm/slurm.conf": "{conf}"},
+    ),
     # It starts ten nodes of its own, and ends with a look at a fleet that is there.
     "docs/quickstart.md": World(),
 }
