@@ -45,7 +45,7 @@ WORLDS: dict[str, World] = {
     "README.md": World(nodes=0, files={"demo/layouts.yml": "demo/layouts.yml"}),
     "docs/ansible.md": World(files={"inventories/layouts/voice.yml": EXAMPLE}),
     "docs/audit.md": World(
-        swaps={"--for 3600 --every 10": "--for 2 --every 0.2", "https://prometheus.example.org:9090": "{prometheus}"},
+        swaps={"--for 3600 --every 10": "--for 2 --every 0.5", "https://prometheus.example.org:9090": "{prometheus}"},
         services=("prometheus",),
     ),
     "docs/inventory.md": World(group_vars={"rack": "r7"}),
