@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools dev demo test fuzz lint format molecule traps faults rolls boot kubernetes clean
+.PHONY: help setup tools dev demo test fuzz lint format molecule traps faults rolls boot kubernetes hardware clean
 
 VENV := .venv/bin
 # Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
@@ -54,6 +54,9 @@ faults: setup ## the node program killed, failed and hung at every write it make
 
 rolls: setup tools ## rolls of ten nodes: every fault at every position, the controller killed at every moment (hours)
 	@$(VENV)/python benchmarks/rolls.py $(ARGS)
+
+hardware: setup ## the tests on this machine's real GPUs, whose MIG mode is off and stays off (docs/hardware.md)
+	@MIGPROV_HARDWARE=1 $(VENV)/python -m pytest tests/hardware -s $(ARGS)
 
 boot: setup ## the restore at boot under a real systemd (root; the first time makes a root file system, 90 s)
 	@scripts/boot-root.sh >/dev/null
