@@ -92,8 +92,17 @@ def _fill_identity(gpu: layout.Gpu, product: Product, index: int, seed: str) -> 
 
 _TEXTS = ("vbios", "part_number")
 _NUMBERS = (
-    *("remapper_banks", "pcie_generation", "pcie_width", "fabric", "power_mw", "power_limit_mw", "power_min_mw"),
-    *("power_averaged", "memory_power_mw", "temperature_c", "memory_temperature_c", "tlimit_c"),
+    *(
+        "remapper_banks",
+        "pcie_generation",
+        "pcie_width",
+        "memory_bus_bits",
+        "power_mw",
+        "power_limit_mw",
+        "power_min_mw",
+    ),
+    *("power_averaged", "memory_power_mw", "temperature_c", "memory_temperature_c", "tlimit"),
+    *("nvlinks", "nvlink_version", "nvlink_mbps"),
 )
 _THRESHOLDS = ("shutdown", "slowdown", "memory_max", "gpu_max")  # by NVML_TEMPERATURE_THRESHOLD_*
 
@@ -107,7 +116,7 @@ def _fill_board(board: layout.Board, known: dict[str, Any]) -> None:
         setattr(board, f"inforom_{name}", text.encode())
     for index, name in enumerate(_THRESHOLDS):
         board.threshold_c[index] = known.get("thresholds_c", {}).get(name, 0)
-        board.tlimit_threshold_c[index] = known.get("tlimit_thresholds_c", {}).get(name, 0)
+    board.performance_states = sum(1 << state for state in known.get("performance_states", [0]))
     board.clock_mhz[:] = known.get("clocks", [0] * layout.CLOCKS)
     board.max_clock_mhz[:] = known.get("max_clocks", [0] * layout.CLOCKS)
     graphics, memory = known.get("application_clocks", (0, 0))

@@ -56,103 +56,93 @@
     X(nvmlDeviceGetPcieThroughput) X(nvmlDeviceGetPowerManagementLimitConstraints) \
     X(nvmlDeviceGetPowerManagementMode) X(nvmlDeviceGetSupportedGraphicsClocks) \
     X(nvmlDeviceGetSupportedMemoryClocks) X(nvmlDeviceGetTemperatureThreshold) \
-    X(nvmlDeviceGetTotalEnergyConsumption)
+    X(nvmlDeviceGetTotalEnergyConsumption) X(nvmlDeviceGetAPIRestriction) X(nvmlDeviceGetAccountingPids) \
+    X(nvmlDeviceGetAdaptiveClockInfoStatus) X(nvmlDeviceGetAddressingMode) X(nvmlDeviceGetBusType) \
+    X(nvmlDeviceGetC2cModeInfoV) X(nvmlDeviceGetCapabilities) X(nvmlDeviceGetClockOffsets) \
+    X(nvmlDeviceGetConfComputeMemSizeInfo) X(nvmlDeviceGetConfComputeProtectedMemoryUsage) \
+    X(nvmlDeviceGetCpuAffinity) X(nvmlDeviceGetCpuAffinityWithinScope) X(nvmlDeviceGetCurrentClockFreqs) \
+    X(nvmlDeviceGetDefaultEccMode) X(nvmlDeviceGetDetailedEccErrors) X(nvmlDeviceGetDynamicPstatesInfo) \
+    X(nvmlDeviceGetEncoderCapacity) X(nvmlDeviceGetFanControlPolicy_v2) X(nvmlDeviceGetFanSpeedRPM) \
+    X(nvmlDeviceGetFanSpeed_v2) X(nvmlDeviceGetGpcClkMinMaxVfOffset) X(nvmlDeviceGetGpcClkVfOffset) \
+    X(nvmlDeviceGetGpuFabricInfo) X(nvmlDeviceGetGpuFabricInfoV) X(nvmlDeviceGetGridLicensableFeatures) \
+    X(nvmlDeviceGetGridLicensableFeatures_v2) X(nvmlDeviceGetGridLicensableFeatures_v3) \
+    X(nvmlDeviceGetGridLicensableFeatures_v4) X(nvmlDeviceGetGspFirmwareMode) \
+    X(nvmlDeviceGetInforomConfigurationChecksum) X(nvmlDeviceGetIrqNum) X(nvmlDeviceGetLastBBXFlushTime) \
+    X(nvmlDeviceGetMarginTemperature) X(nvmlDeviceGetMemClkMinMaxVfOffset) X(nvmlDeviceGetMemClkVfOffset) \
+    X(nvmlDeviceGetMemoryAffinity) X(nvmlDeviceGetMemoryBusWidth) X(nvmlDeviceGetMinMaxClockOfPState) \
+    X(nvmlDeviceGetMinMaxFanSpeed) X(nvmlDeviceGetModuleId) X(nvmlDeviceGetNumFans) \
+    X(nvmlDeviceGetNvLinkCapability) X(nvmlDeviceGetNvLinkErrorCounter) X(nvmlDeviceGetNvLinkInfo) \
+    X(nvmlDeviceGetNvLinkRemoteDeviceType) X(nvmlDeviceGetNvLinkRemotePciInfo_v2) X(nvmlDeviceGetNvLinkState) \
+    X(nvmlDeviceGetNvLinkVersion) X(nvmlDeviceGetP2PStatus) X(nvmlDeviceGetPcieLinkMaxSpeed) \
+    X(nvmlDeviceGetPcieSpeed) X(nvmlDeviceGetPdi) X(nvmlDeviceGetPerformanceModes) \
+    X(nvmlDeviceGetPlatformInfo) X(nvmlDeviceGetPowerSource) X(nvmlDeviceGetProcessUtilization) \
+    X(nvmlDeviceGetProcessesUtilizationInfo) X(nvmlDeviceGetRepairStatus) X(nvmlDeviceGetRowRemapperHistogram) \
+    X(nvmlDeviceGetSramEccErrorStatus) X(nvmlDeviceGetSupportedClocksEventReasons) \
+    X(nvmlDeviceGetSupportedClocksThrottleReasons) X(nvmlDeviceGetSupportedPerformanceStates) \
+    X(nvmlDeviceGetTargetFanSpeed) X(nvmlDeviceGetThermalSettings) X(nvmlDeviceGetTopologyCommonAncestor) \
+    X(nvmlDeviceGetTopologyNearestGpus) X(nvmlDeviceGetUnrepairableMemoryFlag_v1) \
+    X(nvmlDeviceGetViolationStatus) X(nvmlDeviceOnSameBoard) X(nvmlSystemGetConfComputeCapabilities) \
+    X(nvmlSystemGetConfComputeGpusReadyState) X(nvmlSystemGetConfComputeKeyRotationThresholdInfo) \
+    X(nvmlSystemGetConfComputeState) X(nvmlSystemGetHicVersion) X(nvmlSystemGetNvlinkBwMode)
 
 #define UNSUPPORTED_DEVICE_CALLS(X) \
     X(nvmlDeviceClearAccountingPids) X(nvmlDeviceClearCpuAffinity) X(nvmlDeviceClearEccErrorCounts) \
-    X(nvmlDeviceClearFieldValues) X(nvmlDeviceFreezeNvLinkUtilizationCounter) X(nvmlDeviceGetAPIRestriction) \
-    X(nvmlDeviceGetAccountingPids) X(nvmlDeviceGetAccountingStats) X(nvmlDeviceGetAccountingStats_v2) \
-    X(nvmlDeviceGetActiveVgpus) X(nvmlDeviceGetAdaptiveClockInfoStatus) X(nvmlDeviceGetAdaptiveTgpModeInfo_v1) \
-    X(nvmlDeviceGetAddressingMode) X(nvmlDeviceGetAutoBoostedClocksEnabled) X(nvmlDeviceGetBBXTimeData_v1) \
-    X(nvmlDeviceGetBankRemapperStatus_v1) X(nvmlDeviceGetBridgeChipInfo) X(nvmlDeviceGetBusType) \
-    X(nvmlDeviceGetC2cModeInfoV) X(nvmlDeviceGetCapabilities) X(nvmlDeviceGetClkMonStatus) \
-    X(nvmlDeviceGetClockOffsets) X(nvmlDeviceGetConfComputeGpuAttestationReport) \
-    X(nvmlDeviceGetConfComputeGpuCertificate) X(nvmlDeviceGetConfComputeMemSizeInfo) \
-    X(nvmlDeviceGetConfComputeProtectedMemoryUsage) X(nvmlDeviceGetCoolerInfo) X(nvmlDeviceGetCpuAffinity) \
-    X(nvmlDeviceGetCpuAffinityWithinScope) X(nvmlDeviceGetCreatableVgpus) X(nvmlDeviceGetCurrentClockFreqs) \
-    X(nvmlDeviceGetDefaultEccMode) X(nvmlDeviceGetDetailedEccErrors) X(nvmlDeviceGetDramEncryptionMode) \
-    X(nvmlDeviceGetDriverModel) X(nvmlDeviceGetDriverModel_v2) X(nvmlDeviceGetDynamicPstatesInfo) \
-    X(nvmlDeviceGetEncoderCapacity) X(nvmlDeviceGetFanControlPolicy) X(nvmlDeviceGetFanControlPolicy_v2) \
-    X(nvmlDeviceGetFanSpeed) X(nvmlDeviceGetFanSpeedRPM) X(nvmlDeviceGetFanSpeed_v2) \
-    X(nvmlDeviceGetGpcClkMinMaxVfOffset) X(nvmlDeviceGetGpcClkVfOffset) X(nvmlDeviceGetGpuFabricInfo) \
-    X(nvmlDeviceGetGpuFabricInfoV) X(nvmlDeviceGetGpuFabricInfo_v4) X(nvmlDeviceGetGpuOperationMode) \
-    X(nvmlDeviceGetGridLicensableFeatures) X(nvmlDeviceGetGridLicensableFeatures_v2) \
-    X(nvmlDeviceGetGridLicensableFeatures_v3) X(nvmlDeviceGetGridLicensableFeatures_v4) \
-    X(nvmlDeviceGetGspFirmwareMode) X(nvmlDeviceGetHostVgpuMode) X(nvmlDeviceGetHostname_v1) \
-    X(nvmlDeviceGetInforomConfigurationChecksum) X(nvmlDeviceGetIrqNum) X(nvmlDeviceGetLastBBXFlushTime) \
-    X(nvmlDeviceGetMarginTemperature) X(nvmlDeviceGetMemClkMinMaxVfOffset) X(nvmlDeviceGetMemClkVfOffset) \
-    X(nvmlDeviceGetMemoryAffinity) X(nvmlDeviceGetMemoryBusWidth) X(nvmlDeviceGetMemoryLimits_v1) \
-    X(nvmlDeviceGetMinMaxClockOfPState) X(nvmlDeviceGetMinMaxFanSpeed) X(nvmlDeviceGetModuleId) \
-    X(nvmlDeviceGetNumFans) X(nvmlDeviceGetNumaNodeId) X(nvmlDeviceGetNvLinkCapability) \
-    X(nvmlDeviceGetNvLinkErrorCounter) X(nvmlDeviceGetNvLinkInfo) X(nvmlDeviceGetNvLinkRemoteDeviceType) \
-    X(nvmlDeviceGetNvLinkRemotePciInfo) X(nvmlDeviceGetNvLinkRemotePciInfo_v2) X(nvmlDeviceGetNvLinkState) \
-    X(nvmlDeviceGetNvLinkTelemetrySamples_v1) X(nvmlDeviceGetNvLinkUtilizationControl) \
-    X(nvmlDeviceGetNvLinkUtilizationCounter) X(nvmlDeviceGetNvLinkVersion) X(nvmlDeviceGetNvlinkBwMode) \
-    X(nvmlDeviceGetNvlinkSupportedBwModes) X(nvmlDeviceGetP2PStatus) X(nvmlDeviceGetPcieLinkMaxSpeed) \
-    X(nvmlDeviceGetPcieSpeed) X(nvmlDeviceGetPdi) X(nvmlDeviceGetPerformanceModes) \
-    X(nvmlDeviceGetPgpuMetadataString) X(nvmlDeviceGetPlatformInfo) X(nvmlDeviceGetPowerMizerMode_v1) \
-    X(nvmlDeviceGetPowerSource) X(nvmlDeviceGetProcessUtilization) X(nvmlDeviceGetProcessesUtilizationInfo) \
-    X(nvmlDeviceGetRemappedRows_v2) X(nvmlDeviceGetRepairStatus) X(nvmlDeviceGetRetiredPages) \
-    X(nvmlDeviceGetRetiredPagesPendingStatus) X(nvmlDeviceGetRetiredPages_v2) \
-    X(nvmlDeviceGetRowRemapperHistogram) X(nvmlDeviceGetSamples) X(nvmlDeviceGetSramEccErrorStatus) \
-    X(nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts) X(nvmlDeviceGetSupportedClocksEventReasons) \
-    X(nvmlDeviceGetSupportedClocksThrottleReasons) X(nvmlDeviceGetSupportedPerformanceStates) \
-    X(nvmlDeviceGetSupportedVgpus) X(nvmlDeviceGetTargetFanSpeed) X(nvmlDeviceGetThermalSettings) \
-    X(nvmlDeviceGetTopologyCommonAncestor) X(nvmlDeviceGetTopologyNearestGpus) \
-    X(nvmlDeviceGetUnrepairableMemoryFlag_v1) X(nvmlDeviceGetVgpuCapabilities) \
-    X(nvmlDeviceGetVgpuHeterogeneousMode) X(nvmlDeviceGetVgpuInstancesUtilizationInfo) \
-    X(nvmlDeviceGetVgpuMetadata) X(nvmlDeviceGetVgpuProcessUtilization) \
-    X(nvmlDeviceGetVgpuProcessesUtilizationInfo) X(nvmlDeviceGetVgpuSchedulerCapabilities) \
-    X(nvmlDeviceGetVgpuSchedulerLog) X(nvmlDeviceGetVgpuSchedulerLog_v2) X(nvmlDeviceGetVgpuSchedulerState) \
-    X(nvmlDeviceGetVgpuSchedulerState_v2) X(nvmlDeviceGetVgpuTypeCreatablePlacements) \
+    X(nvmlDeviceClearFieldValues) X(nvmlDeviceFreezeNvLinkUtilizationCounter) X(nvmlDeviceGetAccountingStats) \
+    X(nvmlDeviceGetActiveVgpus) X(nvmlDeviceGetAutoBoostedClocksEnabled) X(nvmlDeviceGetBridgeChipInfo) \
+    X(nvmlDeviceGetClkMonStatus) X(nvmlDeviceGetConfComputeGpuAttestationReport) \
+    X(nvmlDeviceGetConfComputeGpuCertificate) X(nvmlDeviceGetCoolerInfo) X(nvmlDeviceGetCreatableVgpus) \
+    X(nvmlDeviceGetDramEncryptionMode) X(nvmlDeviceGetDriverModel) X(nvmlDeviceGetDriverModel_v2) \
+    X(nvmlDeviceGetFanControlPolicy) X(nvmlDeviceGetFanSpeed) X(nvmlDeviceGetGpuOperationMode) \
+    X(nvmlDeviceGetHostVgpuMode) X(nvmlDeviceGetHostname_v1) X(nvmlDeviceGetNumaNodeId) \
+    X(nvmlDeviceGetNvLinkRemotePciInfo) X(nvmlDeviceGetNvLinkUtilizationControl) \
+    X(nvmlDeviceGetNvLinkUtilizationCounter) X(nvmlDeviceGetNvlinkBwMode) \
+    X(nvmlDeviceGetNvlinkSupportedBwModes) X(nvmlDeviceGetPgpuMetadataString) \
+    X(nvmlDeviceGetPowerMizerMode_v1) X(nvmlDeviceGetRemappedRows_v2) X(nvmlDeviceGetRetiredPages) \
+    X(nvmlDeviceGetRetiredPagesPendingStatus) X(nvmlDeviceGetRetiredPages_v2) X(nvmlDeviceGetSamples) \
+    X(nvmlDeviceGetSramUniqueUncorrectedEccErrorCounts) X(nvmlDeviceGetSupportedVgpus) \
+    X(nvmlDeviceGetVgpuCapabilities) X(nvmlDeviceGetVgpuHeterogeneousMode) \
+    X(nvmlDeviceGetVgpuInstancesUtilizationInfo) X(nvmlDeviceGetVgpuMetadata) \
+    X(nvmlDeviceGetVgpuProcessUtilization) X(nvmlDeviceGetVgpuProcessesUtilizationInfo) \
+    X(nvmlDeviceGetVgpuSchedulerCapabilities) X(nvmlDeviceGetVgpuSchedulerLog) \
+    X(nvmlDeviceGetVgpuSchedulerState) X(nvmlDeviceGetVgpuTypeCreatablePlacements) \
     X(nvmlDeviceGetVgpuTypeSupportedPlacements) X(nvmlDeviceGetVgpuUtilization) \
-    X(nvmlDeviceGetViolationStatus) X(nvmlDeviceOnSameBoard) X(nvmlDevicePerfMetricsGetSamples_v1) \
     X(nvmlDevicePowerSmoothingActivatePresetProfile) X(nvmlDevicePowerSmoothingSetState) \
     X(nvmlDevicePowerSmoothingUpdatePresetProfileParam) X(nvmlDeviceReadPRMCounters_v1) \
     X(nvmlDeviceReadWritePRM_v1) X(nvmlDeviceResetApplicationsClocks) X(nvmlDeviceResetGpuLockedClocks) \
     X(nvmlDeviceResetMemoryLockedClocks) X(nvmlDeviceResetNvLinkErrorCounters) \
     X(nvmlDeviceResetNvLinkUtilizationCounter) X(nvmlDeviceSetAPIRestriction) X(nvmlDeviceSetAccountingMode) \
-    X(nvmlDeviceSetAdaptiveTgpMode_v1) X(nvmlDeviceSetApplicationsClocks) \
-    X(nvmlDeviceSetAutoBoostedClocksEnabled) X(nvmlDeviceSetClockOffsets) X(nvmlDeviceSetComputeMode) \
-    X(nvmlDeviceSetConfComputeUnprotectedMemSize) X(nvmlDeviceSetCpuAffinity) \
+    X(nvmlDeviceSetApplicationsClocks) X(nvmlDeviceSetAutoBoostedClocksEnabled) X(nvmlDeviceSetClockOffsets) \
+    X(nvmlDeviceSetComputeMode) X(nvmlDeviceSetConfComputeUnprotectedMemSize) X(nvmlDeviceSetCpuAffinity) \
     X(nvmlDeviceSetDefaultAutoBoostedClocksEnabled) X(nvmlDeviceSetDefaultFanSpeed_v2) \
     X(nvmlDeviceSetDramEncryptionMode) X(nvmlDeviceSetDriverModel) X(nvmlDeviceSetEccMode) \
     X(nvmlDeviceSetFanControlPolicy) X(nvmlDeviceSetFanSpeed_v2) X(nvmlDeviceSetGpcClkVfOffset) \
     X(nvmlDeviceSetGpuLockedClocks) X(nvmlDeviceSetGpuOperationMode) X(nvmlDeviceSetHostname_v1) \
-    X(nvmlDeviceSetMemClkVfOffset) X(nvmlDeviceSetMemoryLimits_v1) X(nvmlDeviceSetMemoryLockedClocks) \
+    X(nvmlDeviceSetMemClkVfOffset) X(nvmlDeviceSetMemoryLockedClocks) \
     X(nvmlDeviceSetNvLinkDeviceLowPowerThreshold) X(nvmlDeviceSetNvLinkUtilizationControl) \
-    X(nvmlDeviceSetNvlinkBwMode) X(nvmlDeviceSetNvlinkBwModeAsync_v1) X(nvmlDeviceSetPowerManagementLimit) \
-    X(nvmlDeviceSetPowerManagementLimit_v2) X(nvmlDeviceSetPowerMizerMode_v1) X(nvmlDeviceSetRusdSettings_v1) \
-    X(nvmlDeviceSetTemperatureThreshold) X(nvmlDeviceSetVgpuCapabilities) \
+    X(nvmlDeviceSetNvlinkBwMode) X(nvmlDeviceSetPowerManagementLimit) X(nvmlDeviceSetPowerManagementLimit_v2) \
+    X(nvmlDeviceSetPowerMizerMode_v1) X(nvmlDeviceSetTemperatureThreshold) X(nvmlDeviceSetVgpuCapabilities) \
     X(nvmlDeviceSetVgpuHeterogeneousMode) X(nvmlDeviceSetVgpuSchedulerState) \
-    X(nvmlDeviceSetVgpuSchedulerState_v2) X(nvmlDeviceSetVirtualizationMode) X(nvmlDeviceValidateInforom) \
-    X(nvmlDeviceVgpuForceGspUnload) X(nvmlDeviceWorkloadPowerProfileClearRequestedProfiles) \
+    X(nvmlDeviceSetVirtualizationMode) X(nvmlDeviceValidateInforom) \
+    X(nvmlDeviceWorkloadPowerProfileClearRequestedProfiles) \
     X(nvmlDeviceWorkloadPowerProfileGetCurrentProfiles) X(nvmlDeviceWorkloadPowerProfileGetProfilesInfo) \
-    X(nvmlDeviceWorkloadPowerProfileSetRequestedProfiles) X(nvmlDeviceWorkloadPowerProfileUpdateProfiles_v1)
+    X(nvmlDeviceWorkloadPowerProfileSetRequestedProfiles)
 
 #define UNSUPPORTED_OTHER_CALLS(X) \
     X(nvmlDeviceDiscoverGpus) X(nvmlDeviceModifyDrainState) X(nvmlDeviceQueryDrainState) \
-    X(nvmlDeviceRemoveGpu) X(nvmlDeviceRemoveGpu_v2) X(nvmlEventSetGetContextCount_v1) \
-    X(nvmlEventSetGetContextData_v1) X(nvmlEventSetGetContextInfo_v1) \
-    X(nvmlEventSetGetGpuOperationalEventContextLegacyXid_v1) X(nvmlEventSetRegisterGpuOperationalEvents_v1) \
-    X(nvmlEventSetWait_v3) X(nvmlGetExcludedDeviceInfoByIndex) X(nvmlGetVgpuCompatibility) \
-    X(nvmlGetVgpuDriverCapabilities) X(nvmlGetVgpuVersion) X(nvmlGpmMetricsGet) X(nvmlGpmMigSampleGet) \
-    X(nvmlGpmQueryDeviceSupport) X(nvmlGpmQueryIfStreamingEnabled) X(nvmlGpmSampleAlloc) X(nvmlGpmSampleFree) \
-    X(nvmlGpmSampleGet) X(nvmlGpmSetStreamingEnabled) X(nvmlGpuInstanceGetActiveVgpus) \
-    X(nvmlGpuInstanceGetCreatableVgpus) X(nvmlGpuInstanceGetVgpuHeterogeneousMode) \
-    X(nvmlGpuInstanceGetVgpuSchedulerLog) X(nvmlGpuInstanceGetVgpuSchedulerLog_v2) \
-    X(nvmlGpuInstanceGetVgpuSchedulerState) X(nvmlGpuInstanceGetVgpuSchedulerState_v2) \
-    X(nvmlGpuInstanceGetVgpuTypeCreatablePlacements) X(nvmlGpuInstanceSetVgpuHeterogeneousMode) \
-    X(nvmlGpuInstanceSetVgpuSchedulerState) X(nvmlGpuInstanceSetVgpuSchedulerState_v2) X(nvmlSetVgpuVersion) \
-    X(nvmlSystemEventSetCreate) X(nvmlSystemEventSetFree) X(nvmlSystemEventSetWait) X(nvmlSystemGetCPER_v1) \
-    X(nvmlSystemGetConfComputeCapabilities) X(nvmlSystemGetConfComputeGpusReadyState) \
-    X(nvmlSystemGetConfComputeKeyRotationThresholdInfo) X(nvmlSystemGetConfComputeSettings) \
-    X(nvmlSystemGetConfComputeState) X(nvmlSystemGetHicVersion) X(nvmlSystemGetNvlinkBwMode) \
-    X(nvmlSystemGetTopologyGpuSet) X(nvmlSystemRegisterEvents) X(nvmlSystemSetConfComputeGpusReadyState) \
-    X(nvmlSystemSetConfComputeKeyRotationThresholdInfo) X(nvmlSystemSetNvlinkBwMode) X(nvmlUnitGetDevices) \
-    X(nvmlUnitGetFanSpeedInfo) X(nvmlUnitGetHandleByIndex) X(nvmlUnitGetLedState) X(nvmlUnitGetPsuInfo) \
-    X(nvmlUnitGetTemperature) X(nvmlUnitGetUnitInfo) X(nvmlUnitSetLedState) \
-    X(nvmlVgpuInstanceClearAccountingPids) X(nvmlVgpuInstanceGetAccountingMode) \
+    X(nvmlDeviceRemoveGpu) X(nvmlDeviceRemoveGpu_v2) X(nvmlGetExcludedDeviceInfoByIndex) \
+    X(nvmlGetVgpuCompatibility) X(nvmlGetVgpuDriverCapabilities) X(nvmlGetVgpuVersion) X(nvmlGpmMetricsGet) \
+    X(nvmlGpmMigSampleGet) X(nvmlGpmQueryDeviceSupport) X(nvmlGpmQueryIfStreamingEnabled) \
+    X(nvmlGpmSampleAlloc) X(nvmlGpmSampleFree) X(nvmlGpmSampleGet) X(nvmlGpmSetStreamingEnabled) \
+    X(nvmlGpuInstanceGetActiveVgpus) X(nvmlGpuInstanceGetCreatableVgpus) \
+    X(nvmlGpuInstanceGetVgpuHeterogeneousMode) X(nvmlGpuInstanceGetVgpuSchedulerLog) \
+    X(nvmlGpuInstanceGetVgpuSchedulerState) X(nvmlGpuInstanceGetVgpuTypeCreatablePlacements) \
+    X(nvmlGpuInstanceSetVgpuHeterogeneousMode) X(nvmlGpuInstanceSetVgpuSchedulerState) X(nvmlSetVgpuVersion) \
+    X(nvmlSystemEventSetCreate) X(nvmlSystemEventSetFree) X(nvmlSystemEventSetWait) \
+    X(nvmlSystemGetConfComputeSettings) X(nvmlSystemGetTopologyGpuSet) X(nvmlSystemRegisterEvents) \
+    X(nvmlSystemSetConfComputeGpusReadyState) X(nvmlSystemSetConfComputeKeyRotationThresholdInfo) \
+    X(nvmlSystemSetNvlinkBwMode) X(nvmlUnitGetDevices) X(nvmlUnitGetFanSpeedInfo) X(nvmlUnitGetHandleByIndex) \
+    X(nvmlUnitGetLedState) X(nvmlUnitGetPsuInfo) X(nvmlUnitGetTemperature) X(nvmlUnitGetUnitInfo) \
+    X(nvmlUnitSetLedState) X(nvmlVgpuInstanceClearAccountingPids) X(nvmlVgpuInstanceGetAccountingMode) \
     X(nvmlVgpuInstanceGetAccountingPids) X(nvmlVgpuInstanceGetAccountingStats) X(nvmlVgpuInstanceGetEccMode) \
     X(nvmlVgpuInstanceGetEncoderCapacity) X(nvmlVgpuInstanceGetEncoderSessions) \
     X(nvmlVgpuInstanceGetEncoderStats) X(nvmlVgpuInstanceGetFBCSessions) X(nvmlVgpuInstanceGetFBCStats) \

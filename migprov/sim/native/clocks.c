@@ -4,15 +4,15 @@
 
 enum { GRAPHICS = 0, MEMORY = 2 };
 enum { ID_CURRENT = 0, ID_APPLICATION = 1, ID_DEFAULT_APPLICATION = 2, ID_CUSTOMER_BOOST = 3, ID_COUNT = 4 };
-enum { REASON_IDLE = 1 };
+enum { REASON_IDLE = 1, REASONS_ALL = 0x1FF };
 
-/* The highest that a customer may set is that of the GPU; the other domains have none. */
+/* Above the highest that a customer may set nobody looks but for graphics and SM. */
 static unsigned clock_mhz(const Board *board, unsigned type, unsigned id)
 {
     if (id == ID_CURRENT)
         return board->clock_mhz[type];
     if (id == ID_CUSTOMER_BOOST)
-        return type == GRAPHICS || type == MEMORY ? board->max_clock_mhz[type] : 0;
+        return type < MEMORY ? board->max_clock_mhz[type] : 0;
     return board->application_clock_mhz[type];
 }
 
@@ -21,6 +21,8 @@ static nvmlReturn_t give_clock(Call *call, nvmlDevice_t device, CallId id, unsig
     nvmlReturn_t error = enter_device(call, id, device, NEEDS_WORKING);
     if (error != NVML_SUCCESS)
         return error;
+    if (id == CALL_nvmlDeviceGetClockInfo && mhz && type >= CLOCKS)
+        return leave(call, NVML_ERROR_NOT_SUPPORTED); /* recorded: only this one says so */
     if (!mhz || type >= CLOCKS || clock_id >= ID_COUNT)
         return leave(call, NVML_ERROR_INVALID_ARGUMENT);
     const Board *board = &call->target.gpu->board;
@@ -120,3 +122,15 @@ EXPORT nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t devic
 {
     return reasons(CALL_nvmlDeviceGetCurrentClocksThrottleReasons, device, mask, REASON_IDLE);
 }
+
+EXPORT nvmlReturn_t nvmlDeviceGetSupportedClocksEventReasons(nvmlDevice_t device, unsigned long long *mask)
+{
+    return reasons(CALL_nvmlDeviceGetSupportedClocksEventReasons, device, mask, REASONS_ALL);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetSupportedClocksThrottleReasons(nvmlDevice_t device, unsigned long long *mask)
+{
+    return reasons(CALL_nvmlDeviceGetSupportedClocksThrottleReasons, device, mask, REASONS_ALL);
+}
+
+DEVICE_NUMBER(nvmlDeviceGetAdaptiveClockInfoStatus, NEEDS_WORKING, g->architecture >= 9, 1)

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "call.h"
 #include "mig.h"
@@ -62,12 +61,14 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice
     return by_index(CALL_nvmlDeviceGetHandleByIndex_v2, index, device);
 }
 
+/* Also without its "GPU-"; in small letters only. */
 static nvmlReturn_t find_uuid(Call *call, const char *uuid, nvmlDevice_t *device)
 {
+    enum { PREFIX = 4 };
     Target target;
     int found = -1;
     for (unsigned i = 0; i < call->state->gpu_count; i++)
-        if (strcasecmp(call->state->gpus[i].uuid, uuid) == 0)
+        if (strcmp(call->state->gpus[i].uuid, uuid) == 0 || strcmp(call->state->gpus[i].uuid + PREFIX, uuid) == 0)
             found = (int)i;
     if (found < 0 && mig_by_uuid(call->state, uuid, &target)) {
         *device = handle_mig(call->state, target.index, target.gi, target.ci);
@@ -121,19 +122,20 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleBySerial(const char *serial, nvmlDevice_t
     return give(&call, found, NVML_ERROR_NOT_FOUND, device);
 }
 
-/* "00000000:07:00.0", "0000:07:00.0" or "07:00.0". */
-static int same_bus_id(const Gpu *gpu, const char *text)
+/* "00000000:07:00.0", "0000:07:00.0" or "07:00.0", the function may be left out. 0: no such text, or another function
+ * than the GPU's. */
+static int parse_bus_id(const char *text, unsigned *domain, unsigned *bus, unsigned *slot)
 {
-    unsigned domain = 0, bus, slot, function = 0;
+    unsigned function = 0;
     char extra;
-    int long_form = sscanf(text, "%x:%x:%x.%x%c", &domain, &bus, &slot, &function, &extra);
+    int long_form = sscanf(text, "%x:%x:%x.%x%c", domain, bus, slot, &function, &extra);
     if (long_form != 4 && long_form != 3) {
-        domain = function = 0;
-        int short_form = sscanf(text, "%x:%x.%x%c", &bus, &slot, &function, &extra);
+        *domain = function = 0;
+        int short_form = sscanf(text, "%x:%x.%x%c", bus, slot, &function, &extra);
         if (short_form != 3 && short_form != 2)
             return 0;
     }
-    return domain == gpu->pci_domain && bus == gpu->pci_bus && slot == gpu->pci_device && function == 0;
+    return function == 0;
 }
 
 static nvmlReturn_t by_bus_id(CallId id, const char *bus_id, nvmlDevice_t *device)
@@ -142,12 +144,15 @@ static nvmlReturn_t by_bus_id(CallId id, const char *bus_id, nvmlDevice_t *devic
     nvmlReturn_t error = enter(&call, id);
     if (error != NVML_SUCCESS)
         return error;
-    if (!bus_id || !device)
+    unsigned domain, bus, slot;
+    if (!bus_id || !device || !parse_bus_id(bus_id, &domain, &bus, &slot))
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
     int found = -1;
-    for (unsigned i = 0; i < call.state->gpu_count; i++)
-        if (same_bus_id(&call.state->gpus[i], bus_id))
+    for (unsigned i = 0; i < call.state->gpu_count; i++) {
+        const Gpu *gpu = &call.state->gpus[i];
+        if (gpu->pci_domain == domain && gpu->pci_bus == bus && gpu->pci_device == slot)
             found = (int)i;
+    }
     return give(&call, found, NVML_ERROR_NOT_FOUND, device);
 }
 

@@ -1,6 +1,8 @@
 /* The media engines, which nothing uses: their utilisation, which a GPU in MIG mode does not tell, and their sessions. */
 #include "call.h"
 
+enum { PERIOD_US = 100000 };
+
 static nvmlReturn_t utilization(CallId id, nvmlDevice_t device, unsigned int *percent, unsigned int *period_us)
 {
     Call call;
@@ -11,7 +13,8 @@ static nvmlReturn_t utilization(CallId id, nvmlDevice_t device, unsigned int *pe
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
     if (call.target.gpu->mig_current)
         return leave(&call, NVML_ERROR_NOT_SUPPORTED);
-    *percent = *period_us = 0;
+    *percent = 0;
+    *period_us = PERIOD_US;
     return leave(&call, NVML_SUCCESS);
 }
 
@@ -25,6 +28,22 @@ UTILIZATION(nvmlDeviceGetEncoderUtilization)
 UTILIZATION(nvmlDeviceGetDecoderUtilization)
 UTILIZATION(nvmlDeviceGetJpgUtilization)
 UTILIZATION(nvmlDeviceGetOfaUtilization)
+
+/* Percent of the encoder that is free, by what is to be written: H.264, HEVC; AV1 needs a newer one. */
+EXPORT nvmlReturn_t nvmlDeviceGetEncoderCapacity(nvmlDevice_t device, unsigned int kind, unsigned int *percent)
+{
+    enum { AV1 = 2 };
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetEncoderCapacity, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!percent || kind > AV1)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    if (kind == AV1)
+        return leave(&call, NVML_ERROR_NOT_SUPPORTED);
+    *percent = 100;
+    return leave(&call, NVML_SUCCESS);
+}
 
 EXPORT nvmlReturn_t nvmlDeviceGetEncoderStats(nvmlDevice_t device, unsigned int *sessions, unsigned int *frames,
                                               unsigned int *latency_us)

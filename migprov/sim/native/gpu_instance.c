@@ -44,7 +44,7 @@ static nvmlReturn_t fill_versioned(const GiProfile *p, void *info)
     if (version == NVML_VERSION_WORD(nvmlGpuInstanceProfileInfo_v3_t, 3)) {
         nvmlGpuInstanceProfileInfo_v3_t row = {0,           p->id,    p->slices, p->max_count, p->sms, p->copy_engines, p->decoders,
                                                p->encoders, p->jpegs, p->ofas,   p->memory_mib, {0},   p->capabilities};
-        snprintf(row.name, sizeof row.name, "%s", p->name);
+        /* The name stays empty: recorded of driver 580. */
         memcpy(info, &row, sizeof row);
         return NVML_SUCCESS;
     }

@@ -49,17 +49,19 @@ EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v
     if (!memory)
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
     if (memory->version != NVML_VERSION_WORD(nvmlMemory_v2_t, 2))
-        return leave(&call, NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
+        return leave(&call, NVML_ERROR_FUNCTION_NOT_FOUND); /* recorded: this one puts it so */
     uint64_t total = total_bytes(&call.target), reserved = reserved_bytes(&call.target), used = used_bytes(&call);
     used = used < total - reserved ? used : total - reserved;
     *memory = (nvmlMemory_v2_t){memory->version, total, reserved, total - reserved - used, used};
     return leave(&call, NVML_SUCCESS);
 }
 
-/* The next power of two that holds the card's memory: 256 GiB was recorded of an H200, 64 GiB of an A100-40GB. An
- * instance has its share by memory slices, less the MiB in use that is recorded of an idle card. */
+/* The next power of two that holds the card's memory: recorded of H200, H100 and A100 on their SXM boards. What a
+ * process holds is mapped there as well, and of an idle card a little. An instance has its share by memory slices,
+ * less that little. */
 EXPORT nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
 {
+    enum { IDLE = 1703936, MORE_IN_USE = 65536 };
     Call call;
     nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetBAR1MemoryInfo, device, NEEDS_WORKING);
     if (error != NVML_SUCCESS)
@@ -69,13 +71,15 @@ EXPORT nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlMemory_
     const Target *target = &call.target;
     if (!target->gpu->mig_capable)
         return leave(&call, NVML_ERROR_NOT_SUPPORTED);
-    uint64_t total = 1ull << 20, used = 1ull << 20;
+    uint64_t total = 1ull << 20, used = used_bytes(&call);
     while (total < target->gpu->memory_bytes)
         total <<= 1;
-    if (target->ci) {
-        total = total / target->gpu->memory_slices * target->gi->size - used;
-        used = 0;
-    }
+    used += used ? MORE_IN_USE : 0;
+    if (target->ci)
+        total = total / target->gpu->memory_slices * target->gi->size - (1ull << 20);
+    else
+        used += IDLE;
+    used = used < total ? used : total;
     *memory = (nvmlMemory_t){total, total - used, used};
     return leave(&call, NVML_SUCCESS);
 }
@@ -107,7 +111,7 @@ DEVICE_NUMBER(nvmlDeviceGetVirtualizationMode, NEEDS_GPU, g,
               g->hypervisor ? VIRTUALIZATION_PASSTHROUGH : VIRTUALIZATION_NONE)
 DEVICE_NUMBER(nvmlDeviceGetPerformanceState, NEEDS_WORKING, g, 0)
 DEVICE_NUMBER(nvmlDeviceGetPowerState, NEEDS_WORKING, g, 0)
-DEVICE_NUMBER(nvmlDeviceGetDisplayMode, NEEDS_GPU, g, 0)
+DEVICE_NUMBER(nvmlDeviceGetDisplayMode, NEEDS_GPU, g, 1)
 DEVICE_NUMBER(nvmlDeviceGetDisplayActive, NEEDS_GPU, g, 0)
 DEVICE_NUMBER(nvmlDeviceGetAccountingMode, NEEDS_GPU, g, 0)
 
@@ -149,27 +153,5 @@ EXPORT nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned int 
         return leave(&call, NVML_ERROR_NOT_SUPPORTED);
     *pending = call.target.gpu->remap_pending;
     *corrected = *uncorrected = *failure = 0;
-    return leave(&call, NVML_SUCCESS);
-}
-
-enum { FIELD_RESETLESS_MIG = 184, FIELD_MIG_QUERY_ANY_MODE = 199, VALUE_UNSIGNED_INT = 1 };
-
-EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values)
-{
-    Call call;
-    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetFieldValues, device, NEEDS_GPU);
-    if (error != NVML_SUCCESS)
-        return error;
-    if (!values || count < 1)
-        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
-    for (int i = 0; i < count; i++) {
-        nvmlFieldValue_t *field = &values[i];
-        int known = call.target.gpu->mig_capable &&
-                    (field->fieldId == FIELD_RESETLESS_MIG || field->fieldId == FIELD_MIG_QUERY_ANY_MODE);
-        field->nvmlReturn = known ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
-        field->valueType = VALUE_UNSIGNED_INT;
-        field->timestamp = field->latencyUsec = 0;
-        field->value.ullVal = known && (field->fieldId != FIELD_RESETLESS_MIG || call.target.gpu->resetless);
-    }
     return leave(&call, NVML_SUCCESS);
 }

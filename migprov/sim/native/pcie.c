@@ -10,6 +10,20 @@ GENERATION(nvmlDeviceGetCurrPcieLinkGeneration)
 GENERATION(nvmlDeviceGetGpuMaxPcieLinkGeneration)
 WIDTH(nvmlDeviceGetMaxPcieLinkWidth)
 WIDTH(nvmlDeviceGetCurrPcieLinkWidth)
+
+enum { BUS_PCIE = 2 };
+
+/* Mbit/s of a lane, by generation. */
+static unsigned mbps(unsigned generation)
+{
+    static const unsigned speeds[] = {0, 2500, 5000, 8000, 16000, 32000};
+    return generation < sizeof speeds / sizeof *speeds ? speeds[generation] : 0;
+}
+
+DEVICE_NUMBER(nvmlDeviceGetPcieSpeed, NEEDS_WORKING, g->board.pcie_generation, mbps(g->board.pcie_generation))
+GENERATION(nvmlDeviceGetPcieLinkMaxSpeed) /* in an enumeration that counts as the generations do */
+DEVICE_NUMBER(nvmlDeviceGetBusType, NEEDS_WORKING, g, BUS_PCIE)
+DEVICE_NUMBER(nvmlDeviceGetIrqNum, NEEDS_WORKING, g, 0)
 DEVICE_NUMBER(nvmlDeviceGetPcieReplayCounter, NEEDS_WORKING, g, 0)
 
 /* KB/s over the last 20 ms: sent, received. */

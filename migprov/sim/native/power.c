@@ -1,8 +1,11 @@
 /* Power and temperature: what a recording of the idle board says, and its limits. */
+#include <string.h>
 #include <time.h>
 
 #include "answer.h"
 #include "call.h"
+
+enum { THRESHOLD_GPU = 3 };
 
 #define LIMIT(name) DEVICE_NUMBER(name, NEEDS_WORKING, g->board.power_limit_mw, g->board.power_limit_mw)
 
@@ -81,10 +84,9 @@ EXPORT nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperatu
     return error;
 }
 
-/* Hopper and newer count down to a limit instead: their thresholds are field values. */
 EXPORT nvmlReturn_t nvmlDeviceGetTemperatureThreshold(nvmlDevice_t device, unsigned int type, unsigned int *celsius)
 {
-    enum { TYPES = 9 };
+    enum { TYPES = 8 };
     Call call;
     nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetTemperatureThreshold, device, NEEDS_WORKING);
     if (error != NVML_SUCCESS)
@@ -97,3 +99,50 @@ EXPORT nvmlReturn_t nvmlDeviceGetTemperatureThreshold(nvmlDevice_t device, unsig
     *celsius = value;
     return leave(&call, NVML_SUCCESS);
 }
+
+/* How far it is to the limit. */
+typedef struct {
+    unsigned int version;
+    int celsius;
+} Margin;
+
+DEVICE_VERSIONED(nvmlDeviceGetMarginTemperature, Margin, 1, g->board.tlimit, celsius,
+                 (int)g->board.threshold_c[THRESHOLD_GPU] - (int)g->board.temperature_c)
+
+typedef struct {
+    unsigned int count;
+    struct {
+        int controller, lowest, highest, now, target;
+    } sensor[3];
+} ThermalSettings;
+
+/* Whichever sensor is asked for: one is there, inside the GPU. */
+EXPORT nvmlReturn_t nvmlDeviceGetThermalSettings(nvmlDevice_t device, unsigned int sensor, ThermalSettings *out)
+{
+    enum { INTERNAL = 1, OF_GPU = 1, HIGHEST = 127 };
+    (void)sensor;
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetThermalSettings, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    int now = (int)call.target.gpu->board.temperature_c;
+    if (!out || !now)
+        return leave(&call, out ? NVML_ERROR_NOT_SUPPORTED : NVML_ERROR_INVALID_ARGUMENT);
+    memset(out, 0, sizeof *out);
+    out->count = 1;
+    out->sensor[0].controller = INTERNAL;
+    out->sensor[0].highest = HIGHEST;
+    out->sensor[0].now = now;
+    out->sensor[0].target = OF_GPU;
+    return leave(&call, NVML_SUCCESS);
+}
+
+DEVICE_NUMBER(nvmlDeviceGetPowerSource, NEEDS_WORKING, g, 0)
+
+/* The boards have no fans: none can be named. */
+DEVICE_NUMBER(nvmlDeviceGetNumFans, NEEDS_WORKING, g, 0)
+DEVICE_ALWAYS(nvmlDeviceGetFanSpeed_v2, NVML_ERROR_INVALID_ARGUMENT)
+DEVICE_ALWAYS(nvmlDeviceGetFanSpeedRPM, NVML_ERROR_INVALID_ARGUMENT)
+DEVICE_ALWAYS(nvmlDeviceGetTargetFanSpeed, NVML_ERROR_INVALID_ARGUMENT)
+DEVICE_ALWAYS(nvmlDeviceGetMinMaxFanSpeed, NVML_ERROR_INVALID_ARGUMENT)
+DEVICE_ALWAYS(nvmlDeviceGetFanControlPolicy_v2, NVML_ERROR_INVALID_ARGUMENT)

@@ -120,7 +120,7 @@ static nvmlReturn_t list(CallId id, nvmlDevice_t device, uint32_t kind, unsigned
     nvmlReturn_t error = enter_device(&call, id, device, NEEDS_WORKING);
     if (error != NVML_SUCCESS)
         return error;
-    if (!count || (*count && !infos))
+    if (!count)
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
     if ((error = may_list(&call)) != NVML_SUCCESS)
         return leave(&call, error);
@@ -131,13 +131,15 @@ static nvmlReturn_t list(CallId id, nvmlDevice_t device, uint32_t kind, unsigned
         if (!listed(&call, process, kind))
             continue;
         nvmlProcessInfo_v2_t row = {process->pid, process->memory_bytes, process->gi_id, process->ci_id};
-        if (found < room && v1)
+        if (infos && found < room && v1)
             ((nvmlProcessInfo_v1_t *)infos)[found] = (nvmlProcessInfo_v1_t){row.pid, row.usedGpuMemory};
-        else if (found < room)
+        else if (infos && found < room)
             ((nvmlProcessInfo_v2_t *)infos)[found] = row;
         found++;
     }
     *count = found;
+    if (room && found && !infos)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
     return leave(&call, found > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS);
 }
 
@@ -204,4 +206,27 @@ EXPORT nvmlReturn_t nvmlSystemGetProcessName(unsigned int pid, char *name, unsig
     fclose(file);
     name[got] = '\0'; /* the first argument ends at its own zero byte */
     return leave(&call, got ? NVML_SUCCESS : NVML_ERROR_NOT_FOUND);
+}
+
+/* What processes make of the GPU's time: nothing computes, so there are no samples; a GPU in MIG mode does not tell. */
+static nvmlReturn_t no_samples(CallId id, nvmlDevice_t device, const void *out)
+{
+    Call call;
+    nvmlReturn_t error = enter_device(&call, id, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!out)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    return leave(&call, call.target.gpu->mig_current ? NVML_ERROR_NOT_SUPPORTED : NVML_ERROR_NOT_FOUND);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, void *samples, unsigned int *count)
+{
+    (void)samples;
+    return no_samples(CALL_nvmlDeviceGetProcessUtilization, device, count);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetProcessesUtilizationInfo(nvmlDevice_t device, void *samples)
+{
+    return no_samples(CALL_nvmlDeviceGetProcessesUtilizationInfo, device, samples);
 }

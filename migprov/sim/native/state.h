@@ -57,10 +57,11 @@ typedef struct {
 /* What is known of a board beside what MIG needs. 0 or empty: not known, and the driver answers Not Supported. */
 typedef struct {
     char vbios[32], part_number[32], inforom_image[32], inforom_oem[8], inforom_ecc[8];
-    uint32_t remapper_banks, pcie_generation, pcie_width, fabric;
+    uint32_t remapper_banks, pcie_generation, pcie_width, memory_bus_bits;
+    uint32_t nvlinks, nvlink_version, nvlink_mbps, performance_states; /* a bit for each */
     uint32_t power_mw, power_limit_mw, power_min_mw, power_averaged, memory_power_mw;
-    uint32_t temperature_c, memory_temperature_c, tlimit_c, threshold_c[THRESHOLDS];
-    int32_t tlimit_threshold_c[THRESHOLDS]; /* counted from the limit; only where tlimit_c is known */
+    uint32_t temperature_c, memory_temperature_c, threshold_c[THRESHOLDS];
+    uint32_t tlimit; /* Hopper and newer: temperatures are also told as distance from the limit, that of the GPU */
     uint32_t clock_mhz[CLOCKS], max_clock_mhz[CLOCKS], application_clock_mhz[CLOCKS];
     uint32_t supported_memory_mhz[MEMORY_CLOCKS], lowest_graphics_mhz, graphics_step_mhz;
 } Board;

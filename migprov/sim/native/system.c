@@ -37,19 +37,29 @@ EXPORT const char *nvmlErrorString(nvmlReturn_t code)
     case 5: return "Already Initialized";
     case 6: return "Not Found";
     case 7: return "Insufficient Size";
+    case 8: return "Insufficient External Power";
     case 9: return "Driver Not Loaded";
     case 10: return "Timeout";
+    case 11: return "Interrupt Request Issue";
     case 12: return "NVML Shared Library Not Found";
     case 13: return "Function Not Found";
+    case 14: return "Corrupted infoROM";
     case 15: return "GPU is lost";
     case 16: return "GPU requires reset";
+    case 17: return "GPU access blocked by the operating system";
     case 18: return "Driver/library version mismatch";
     case 19: return "In use by another client";
     case 20: return "Insufficient Memory";
     case 21: return "No data";
+    case 22: return "vGPU ECC not supported";
     case 23: return "Insufficient Resources";
+    case 24: return "Invalid Frequency";
     case 25: return "Argument version mismatch";
+    case 26: return "Requested functionality has been deprecated";
     case 27: return "System is not in ready state";
+    case 28: return "No supported GPUs were found";
+    case 29: return "Resource not in correct state to perform requested operation";
+    case 30: return "Reset type is not supported for given device";
     default: return "Unknown Error";
     }
 }
@@ -89,9 +99,19 @@ EXPORT nvmlReturn_t nvmlSystemGetNVMLVersion(char *version, unsigned int length)
     return text(CALL_nvmlSystemGetNVMLVersion, nvml_version, version, length);
 }
 
+/* Versions are cut from branches with names of their own; known is the recorded one. */
+static const char *branch_of(const char *version, char *name, size_t size)
+{
+    if (strcmp(version, "580.159.04") == 0)
+        return "r582_49";
+    snprintf(name, size, "r%d", atoi(version));
+    return name;
+}
+
 EXPORT nvmlReturn_t nvmlSystemGetDriverBranch(nvmlSystemDriverBranchInfo_t *info, unsigned int length)
 {
     Call call;
+    char name[16];
     nvmlReturn_t error = enter(&call, CALL_nvmlSystemGetDriverBranch);
     if (error != NVML_SUCCESS)
         return error;
@@ -100,7 +120,7 @@ EXPORT nvmlReturn_t nvmlSystemGetDriverBranch(nvmlSystemDriverBranchInfo_t *info
     else if (length < 8 || length > sizeof info->branch)
         error = NVML_ERROR_INSUFFICIENT_SIZE;
     else
-        snprintf(info->branch, length, "r%d", atoi(call.state->driver_version));
+        snprintf(info->branch, length, "%s", branch_of(call.state->driver_version, name, sizeof name));
     return leave(&call, error);
 }
 
@@ -145,4 +165,10 @@ EXPORT nvmlReturn_t nvmlUnitGetCount(unsigned int *count)
 EXPORT nvmlReturn_t nvmlGetExcludedDeviceCount(unsigned int *count)
 {
     return none_of_them(CALL_nvmlGetExcludedDeviceCount, count);
+}
+
+EXPORT nvmlReturn_t nvmlSystemGetHicVersion(unsigned int *count, void *cards)
+{
+    (void)cards;
+    return none_of_them(CALL_nvmlSystemGetHicVersion, count);
 }

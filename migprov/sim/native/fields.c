@@ -1,0 +1,133 @@
+/* Field values: many numbers by one call. Known are those whose answer follows from the state or was recorded. */
+#include <time.h>
+
+#include "call.h"
+#include "mig.h"
+
+enum { TYPE_LIMIT = 0, TYPE_UINT = 1, TYPE_ULONGLONG = 3 }; /* limits are recorded with type 0, their number as an int */
+enum { FIELDS_END = 301, THRESHOLD_GPU = 3 };
+
+typedef struct {
+    int known, type;
+    uint64_t value;
+} Value;
+
+static Value number(uint64_t value)
+{
+    return (Value){1, TYPE_UINT, value};
+}
+
+static Value counter(uint64_t value)
+{
+    return (Value){1, TYPE_ULONGLONG, value};
+}
+
+/* What is 0 of a board is not known of it. */
+static Value if_known(Value value)
+{
+    value.known = value.value != 0;
+    return value;
+}
+
+static Value limit(unsigned value)
+{
+    return if_known((Value){1, TYPE_LIMIT, value});
+}
+
+/* Shutdown, slowdown, memory, GPU: how far above the limit, that of the GPU; for the memory its own. */
+static Value above_limit(const Board *board, unsigned threshold)
+{
+    unsigned from = threshold == 2 ? board->threshold_c[2] : board->threshold_c[THRESHOLD_GPU];
+    int above = (int)from - (int)board->threshold_c[threshold];
+    return (Value){board->tlimit && board->threshold_c[threshold], TYPE_LIMIT, (uint32_t)above};
+}
+
+static uint64_t energy_mj(const Board *board)
+{
+    struct timespec up;
+    clock_gettime(CLOCK_BOOTTIME, &up);
+    return (uint64_t)board->power_mw * (uint64_t)up.tv_sec;
+}
+
+static Value of_mig(const Gpu *gpu, unsigned field)
+{
+    Value value = number(field == 184 ? gpu->resetless : 1);
+    value.known = (int)gpu->mig_capable;
+    return value;
+}
+
+static Value of_links(const Board *board, unsigned field)
+{
+    Value value = number(0);
+    switch (field) {
+    case 91: value = number(board->nvlinks); break;        /* links */
+    case 147: value = number(board->nvlinks); break;       /* those that lead to a switch */
+    case 164: value = number(board->nvlink_mbps); break;
+    case 165: value = number(1); break;                    /* active */
+    case 166: value = number(board->nvlink_version); break;
+    case 167: break;                                       /* full power */
+    default: value = counter(0);                           /* data, errors */
+    }
+    value.known = board->nvlinks != 0;
+    return value;
+}
+
+static Value look_up(const Gpu *gpu, unsigned field)
+{
+    const Board *board = &gpu->board;
+    int hopper = gpu->architecture >= 9;
+    if ((field >= 138 && field <= 141) || (field >= 161 && field <= 167) || field == 91 || field == 147)
+        return of_links(board, field);
+    if (field == 184 || field == 199)
+        return of_mig(gpu, field);
+    if ((field >= 3 && field <= 6) || (field >= 142 && field <= 143) || field == 145) /* errors of memory */
+        return counter(0);
+    if ((field >= 74 && field <= 81) || (field >= 269 && field <= 271)) /* what held the clocks down, ns */
+        return (Value){hopper, TYPE_ULONGLONG, 0};
+    if ((field >= 173 && field <= 183) || field == 169 || (field >= 94 && field <= 95) || (field >= 197 && field <= 198))
+        return (Value){hopper || field == 94 || field == 95, TYPE_UINT, 0}; /* errors and bytes of PCI Express */
+    if (field >= 226 && field <= 230) /* no reset wanted, no atomics, no recovery to be done */
+        return (Value){hopper, TYPE_UINT, field == 226 ? gpu->requires_reset : 0};
+    switch (field) {
+    case 1: case 2: return counter(1); /* ECC, now and after a reset */
+    case 82: return if_known(number(board->memory_temperature_c));
+    case 83: case 191: return if_known(counter(energy_mj(board)));
+    case 144: return (Value){(int)gpu->has_row_remapper, TYPE_ULONGLONG, gpu->remap_pending};
+    case 185: return if_known(number(board->power_averaged ? board->power_mw : 0));
+    case 186: return if_known(number(board->power_mw));
+    case 187: return limit(board->power_min_mw);
+    case 188: case 189: case 190: case 192: return limit(board->power_limit_mw);
+    case 193: return above_limit(board, 0);
+    case 194: return above_limit(board, 1);
+    case 195: return above_limit(board, 2);
+    case 196: return above_limit(board, 3);
+    default: return (Value){0, 0, 0};
+    }
+}
+
+/* Numbers that a driver 580 does not have at all. */
+static int unheard_of(unsigned field)
+{
+    return field == 274 || (field >= 289 && field <= 293) || (field >= 296 && field < FIELDS_END) || field >= FIELDS_END;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values)
+{
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetFieldValues, device, NEEDS_GPU);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!values || count < 1)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    for (int i = 0; i < count; i++) {
+        nvmlFieldValue_t *field = &values[i];
+        Value value = look_up(call.target.gpu, field->fieldId);
+        field->nvmlReturn = value.known ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
+        if (unheard_of(field->fieldId))
+            field->nvmlReturn = NVML_ERROR_INVALID_ARGUMENT;
+        field->valueType = (unsigned)value.type;
+        field->timestamp = field->latencyUsec = 0;
+        field->value.ullVal = value.value;
+    }
+    return leave(&call, NVML_SUCCESS);
+}
