@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Known vulnerabilities in what an installation of migprov brings, by pip-audit: exactly the versions that pip would
+# choose now. Takes the package index and its advisories; fails when it finds something, and also when one of the
+# packages could not be looked up, because then nothing is known.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+python=$PWD/.venv/bin/python
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+"$python" -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed \
+    --report "$work/report.json" '.[kubernetes,sim]' </dev/null
+"$python" - "$work/report.json" >"$work/requirements.txt" <<'PYTHON'
+import json
+import sys
+
+with open(sys.argv[1]) as file:
+    chosen = [each["metadata"] for each in json.load(file)["install"]]
+print("\n".join(sorted(f"{one['name']}=={one['version']}" for one in chosen if one["name"] != "migprov")))
+PYTHON
+echo "audit-deps: $(wc -l <"$work/requirements.txt") packages"
+
+"$python" -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check pip-audit </dev/null
+audit=("$work/venv/bin/pip-audit" --requirement "$work/requirements.txt" --no-deps --disable-pip --strict
+    --progress-spinner off)
+"${audit[@]}" --vulnerability-service pypi || {
+    echo "audit-deps: not clean, or PyPI's advisories cannot be read; asking OSV" >&2
+    "${audit[@]}" --vulnerability-service osv
+}
