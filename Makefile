@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools dev demo test fuzz lint format molecule traps faults rolls boot kubernetes hardware clean
+.PHONY: help setup tools dev demo docs test fuzz lint format molecule traps faults rolls boot kubernetes hardware clean
 
 VENV := .venv/bin
 # Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
@@ -27,6 +27,9 @@ demo: setup ## the voice pipeline on simulated GPUs: three cards half empty, the
 
 test: setup tools ## all tests, on simulated nodes behind real OpenSSH
 	@$(VENV)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+docs: setup ## the site, with the reference made from the code: build/site/index.html
+	@$(VENV)/python -m docs._site
 
 # How long: make fuzz MINUTES=60
 MINUTES ?= 10

@@ -82,7 +82,7 @@ ensure_venv() {
 
 ensure_project() {
     say "installing migprov and its tools into .venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[dev,sim]' </dev/null >&2
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[dev,docs,sim]' </dev/null >&2
     fingerprint >"$stamp"
 }
 
