@@ -38,7 +38,7 @@ def module(machine: None, tmp_path: Path) -> Iterator[Module]:
         assert (tree / "localhost").exists(), done.stdout + done.stderr
         found: dict[str, Any] = json.loads((tree / "localhost").read_text())
         (tree / "localhost").unlink()
-        return found
+        return {**found, "failed": done.returncode != 0}
 
     yield run
 
@@ -48,15 +48,16 @@ def test_modules(to: Comparisons, module: Module, names: dict[int, str], gpus: l
     info = module("mig_info")
     assert "gpus" in info, info
     to.same("mig_info: GPUs", [gpu["uuid"] for gpu in info["gpus"]], [gpu["uuid"] for gpu in state["gpus"]])
-    to.same("mig_info: changed", info["changed"], False)
+    to.same("mig_info: changed, failed", (info["changed"], info["failed"]), (False, False))
+    to.same("gpu_driver: failed", module("gpu_driver")["failed"], False)
     driver = module("gpu_driver", minimum="999.1")
-    to.same("gpu_driver: failed", driver.get("failed"), True)
+    to.same("gpu_driver, 999.1: failed", driver["failed"], True)
     wanted = [cut({names[3]: 2})]
     planned = module("mig_layout", "--check", config=wanted)
     to.same("mig_layout, check mode: changed", planned.get("changed"), True)
     made = [(step["gpu"], step["start"]) for step in planned["steps"] if step["action"] == "create_gpu_instance"]
     to.same("mig_layout, check mode: places", sorted(made), [(gpu, at) for gpu in range(len(gpus)) for at in (0, 4)])
-    to.same("mig_verify: failed", module("mig_verify", config=wanted).get("failed"), True)
+    to.same("mig_verify: failed", module("mig_verify", config=wanted)["failed"], True)
     with cuda.using(gpus[-1].findtext("uuid") or "", 512) as work:
         holders = module("gpu_holders_info", gpus=[gpus[-1].findtext("uuid")])["holders"]
         to.same("gpu_holders_info", work.pid in [one["pid"] for one in holders], True)
