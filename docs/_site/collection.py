@@ -44,7 +44,9 @@ def modules_page() -> str:
 
 
 def roles_page() -> str:
-    parts = [f"The variables of each role of `{COLLECTION}`, by entry point. The READMEs of the roles tell how to use them.\n"]
+    parts = [
+        f"The variables of each role of `{COLLECTION}`, by entry point. The READMEs of the roles tell how to use them.\n"
+    ]
     for name, found in documented()["role"].items():
         parts.append(f"## `{name}`\n")
         points = found["entry_points"]
@@ -87,7 +89,9 @@ def _options(options: Mapping[str, Any], what: str, prefix: str = "") -> str:
 def _rows(options: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str]]:
     for name, of in options.items():
         kind = of.get("type", "str") + (f" of {of['elements']}" if of.get("elements") else "")
-        default = "**required**" if of.get("required") else text.code(json.dumps(of["default"])) if "default" in of else ""
+        default = (
+            "**required**" if of.get("required") else text.code(json.dumps(of["default"])) if "default" in of else ""
+        )
         said = markdown(_joined(of.get("description", "")))
         choices = of.get("choices") or ()
         if isinstance(choices, dict):
@@ -101,7 +105,12 @@ def _rows(options: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, s
 def _returned(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str]]:
     for name, of in values.items():
         kind = of.get("type", "") + (f" of {of['elements']}" if of.get("elements") else "")
-        yield text.code(prefix + name), kind, markdown(str(of.get("returned", ""))), markdown(_joined(of["description"]))
+        yield (
+            text.code(prefix + name),
+            kind,
+            markdown(str(of.get("returned", ""))),
+            markdown(_joined(of["description"])),
+        )
         yield from _returned(of.get("contains") or {}, f"{prefix}{name}.")
 
 

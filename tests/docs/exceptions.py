@@ -29,12 +29,20 @@ EXCEPTIONS: tuple[NotRun, ...] = (
     NotRun("*", "ansible-galaxy collection *", "tests/repo/test_collection_tarball.py builds and installs it so"),
     NotRun("README.md", "migprov * -i INVENTORY*", "the loop of docs/walkthrough.md, which is run"),
     NotRun("README.md", "migprov report *", "the same loop"),
-    NotRun("docs/awx.md", "ansible-builder *", "an image takes a container engine; tests/repo/test_execution_environment.py"),
+    NotRun(
+        "docs/awx.md",
+        "ansible-builder *",
+        "an image takes a container engine; tests/repo/test_execution_environment.py",
+    ),
     NotRun("docs/awx.md", "ansible-navigator *", "takes that image"),
-    NotRun("docs/kubernetes.md", "ansible-playbook *", "takes a cluster: tests/kubernetes and molecule/kubernetes run it"),
+    NotRun(
+        "docs/kubernetes.md", "ansible-playbook *", "takes a cluster: tests/kubernetes and molecule/kubernetes run it"
+    ),
     NotRun("docs/operations.md", "dmesg *", "the machine's own"),
     NotRun("docs/operations.md", "nvidia-smi *", "a real card's own"),
-    NotRun("docs/operations.md", "systemctl *", "the services of a real host; tests/boot starts this one under systemd"),
+    NotRun(
+        "docs/operations.md", "systemctl *", "the services of a real host; tests/boot starts this one under systemd"
+    ),
     NotRun("docs/operations.md", "journalctl *", "as above"),
     NotRun("docs/boot.md", "systemctl *", "as above"),
     NotRun("*", "apt-get *", "installs programs of the machine; scripts/setup.sh does the same for the tests"),

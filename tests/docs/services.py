@@ -23,7 +23,12 @@ def slurm(base: Path) -> Iterator[dict[str, str]]:
         cluster.device(f"nvidia-caps/nvidia-cap{minor}", 1000 + minor)
     try:
         cluster.start()
-        yield {"slurm": str(cluster.folder), "conf": str(cluster.conf), "dev": str(cluster.dev), "ctl": str(cluster.ctl)}
+        yield {
+            "slurm": str(cluster.folder),
+            "conf": str(cluster.conf),
+            "dev": str(cluster.dev),
+            "ctl": str(cluster.ctl),
+        }
     finally:
         cluster.end()
 
@@ -49,4 +54,7 @@ def prometheus(base: Path) -> Iterator[dict[str, str]]:
         yield {"prometheus": url}
 
 
-SERVICES: dict[str, Callable[[Path], AbstractContextManager[dict[str, str]]]] = {"prometheus": prometheus, "slurm": slurm}
+SERVICES: dict[str, Callable[[Path], AbstractContextManager[dict[str, str]]]] = {
+    "prometheus": prometheus,
+    "slurm": slurm,
+}

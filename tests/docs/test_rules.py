@@ -12,7 +12,9 @@ from . import exceptions, pages, understood, worlds
 BLOCKS = [block for page in pages.documents() for block in pages.blocks(page)]
 COMMANDS = [command for block in BLOCKS for command in pages.commands(block)]
 EXCEPTED = [command for command in COMMANDS if exceptions.of_command(command)]
-A_COMMAND = re.compile(r"^\s*(?:\$ |# )?(?:migprov|ansible[\w-]*|make|pip|sudo|kubectl|scontrol|sinfo) (?!.*: )", re.MULTILINE)
+A_COMMAND = re.compile(
+    r"^\s*(?:\$ |# )?(?:migprov|ansible[\w-]*|make|pip|sudo|kubectl|scontrol|sinfo) (?!.*: )", re.MULTILINE
+)
 
 
 def test_documents_were_found() -> None:

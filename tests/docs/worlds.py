@@ -37,7 +37,11 @@ class World:
     """Of `services.py`: programs that run beside the nodes."""
 
 
-STANDARD: Mapping[str, str] = {"layouts.yml": EXAMPLE, "layouts/voice.yml": EXAMPLE, "workloads.yml": "demo/workloads.yml"}
+STANDARD: Mapping[str, str] = {
+    "layouts.yml": EXAMPLE,
+    "layouts/voice.yml": EXAMPLE,
+    "workloads.yml": "demo/workloads.yml",
+}
 EMPTY = World(nodes=0)
 
 # Where a page needs something else than the standard.
