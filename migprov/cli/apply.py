@@ -39,7 +39,7 @@ def command(
     code = work(
         places,
         lambda node: node.layout(wanted(node.name), check=check, **how.keywords),
-        None if as_json else _told(diff),
+        None if as_json else _told(diff, check),
         as_json=as_json,
         each=each,
         writes=not check,
@@ -47,8 +47,9 @@ def command(
     raise click.exceptions.Exit(code)
 
 
-def _told(diff: bool) -> Told:
+def _told(diff: bool, check: bool) -> Told:
     from . import text  # rich is for people only
 
     say = partial(text.node_changes, diff=diff)
-    return Told(say, say, ("changed", lambda result: result.changed and not result.failed))
+    word = "would change" if check else "changed"
+    return Told(say, say, (word, lambda result: result.changed and not result.failed))

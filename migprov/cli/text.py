@@ -40,7 +40,8 @@ def changes(results: Sequence[Result], *, diff: bool) -> Iterator[RenderableType
     """What was done on every node, or would be, step by step."""
     for result in results:
         yield from node_changes(result, diff=diff)
-    yield from summary(results, {"changed": sum(r.changed and not r.failed for r in results)})
+    word = "would change" if any(result.check for result in results) else "changed"
+    yield from summary(results, {word: sum(r.changed and not r.failed for r in results)})
 
 
 def node_changes(result: Result, *, diff: bool) -> Iterator[RenderableType]:
