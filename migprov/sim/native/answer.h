@@ -6,6 +6,9 @@
 
 #include "call.h"
 
+/* nvlink.c: how many links a GPU has; recorded: none when it is the only GPU of its machine. */
+unsigned links_of(const State *state, const Gpu *gpu);
+
 /* One number of the GPU; `supported` and `value` may use `g`, the GPU. */
 #define DEVICE_NUMBER(name, need, supported, value)                                        \
     EXPORT nvmlReturn_t name(nvmlDevice_t device, unsigned int *out)                       \

@@ -1,11 +1,11 @@
 /* Field values: many numbers by one call. Known are those whose answer follows from the state or was recorded. */
 #include <time.h>
 
+#include "answer.h"
 #include "call.h"
-#include "mig.h"
 
 enum { TYPE_LIMIT = 0, TYPE_UINT = 1, TYPE_ULONGLONG = 3 }; /* limits are recorded with type 0, their number as an int */
-enum { FIELDS_END = 301, THRESHOLD_GPU = 3 };
+enum { FIELDS_END = 301, THRESHOLD_GPU = 3, LINKS_TO_SWITCH = 147 };
 
 typedef struct {
     int known, type;
@@ -56,28 +56,29 @@ static Value of_mig(const Gpu *gpu, unsigned field)
     return value;
 }
 
-static Value of_links(const Board *board, unsigned field)
+static Value of_links(const Board *board, unsigned links, unsigned field)
 {
     Value value = number(0);
+    if (!links)
+        return (Value){field == LINKS_TO_SWITCH, TYPE_LIMIT, 0}; /* recorded so, type and all */
     switch (field) {
-    case 91: value = number(board->nvlinks); break;        /* links */
-    case 147: value = number(board->nvlinks); break;       /* those that lead to a switch */
+    case 91: value = number(links); break;
+    case LINKS_TO_SWITCH: value = number(links); break;
     case 164: value = number(board->nvlink_mbps); break;
     case 165: value = number(1); break;                    /* active */
     case 166: value = number(board->nvlink_version); break;
     case 167: break;                                       /* full power */
     default: value = counter(0);                           /* data, errors */
     }
-    value.known = board->nvlinks != 0;
     return value;
 }
 
-static Value look_up(const Gpu *gpu, unsigned field)
+static Value look_up(const State *state, const Gpu *gpu, unsigned field)
 {
     const Board *board = &gpu->board;
     int hopper = gpu->architecture >= 9;
-    if ((field >= 138 && field <= 141) || (field >= 161 && field <= 167) || field == 91 || field == 147)
-        return of_links(board, field);
+    if ((field >= 138 && field <= 141) || (field >= 161 && field <= 167) || field == 91 || field == LINKS_TO_SWITCH)
+        return of_links(board, links_of(state, gpu), field);
     if (field == 184 || field == 199)
         return of_mig(gpu, field);
     if ((field >= 3 && field <= 6) || (field >= 142 && field <= 143) || field == 145) /* errors of memory */
@@ -121,7 +122,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvm
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
     for (int i = 0; i < count; i++) {
         nvmlFieldValue_t *field = &values[i];
-        Value value = look_up(call.target.gpu, field->fieldId);
+        Value value = look_up(call.state, call.target.gpu, field->fieldId);
         field->nvmlReturn = value.known ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
         if (unheard_of(field->fieldId))
             field->nvmlReturn = NVML_ERROR_INVALID_ARGUMENT;

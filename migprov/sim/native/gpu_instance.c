@@ -85,10 +85,11 @@ static nvmlReturn_t find_by_id(const Call *call, unsigned id, const GiProfile **
     return !call->target.gpu->mig_capable && id == 0 ? NVML_ERROR_NOT_SUPPORTED : NVML_ERROR_INVALID_ARGUMENT;
 }
 
+/* In MIG mode only root sees how the GPU is cut; before, everybody what could be (recorded). */
 static nvmlReturn_t privileged_profile(const Call *call, unsigned id, const GiProfile **profile)
 {
     nvmlReturn_t error = find_by_id(call, id, profile);
-    if (error == NVML_SUCCESS && !call->store->root)
+    if (error == NVML_SUCCESS && call->target.gpu->mig_current && !call->store->root)
         return NVML_ERROR_NO_PERMISSION;
     return error;
 }

@@ -6,13 +6,18 @@
 
 enum { CAPABILITIES = 6, COUNTERS = 5, TO_SWITCH = 2 };
 
+unsigned links_of(const State *state, const Gpu *gpu)
+{
+    return state->gpu_count > 1 ? gpu->board.nvlinks : 0;
+}
+
 /* With the link's number in range, where the board has any. */
 static nvmlReturn_t enter_link(Call *call, CallId id, nvmlDevice_t device, unsigned link, const void *out)
 {
     nvmlReturn_t error = enter_device(call, id, device, NEEDS_WORKING);
     if (error != NVML_SUCCESS)
         return error;
-    unsigned links = call->target.gpu->board.nvlinks;
+    unsigned links = links_of(call->state, call->target.gpu);
     if (!links)
         return leave(call, NVML_ERROR_NOT_SUPPORTED);
     return out && link < links ? NVML_SUCCESS : leave(call, NVML_ERROR_INVALID_ARGUMENT);
@@ -37,11 +42,14 @@ EXPORT nvmlReturn_t nvmlDeviceGetNvLinkCapability(nvmlDevice_t device, unsigned 
                                                   unsigned int *out)
 {
     Call call;
-    nvmlReturn_t error = enter_link(&call, CALL_nvmlDeviceGetNvLinkCapability, device, link, out);
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetNvLinkCapability, device, NEEDS_WORKING);
     if (error != NVML_SUCCESS)
         return error;
-    if (capability >= CAPABILITIES)
+    unsigned board_links = call.target.gpu->board.nvlinks; /* asked before whether any link is there: recorded */
+    if (!out || capability >= CAPABILITIES || (board_links && link >= board_links))
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    if (!links_of(call.state, call.target.gpu))
+        return leave(&call, NVML_ERROR_NOT_SUPPORTED);
     *out = 1;
     return leave(&call, NVML_SUCCESS);
 }
@@ -56,7 +64,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetNvLinkErrorCounter(nvmlDevice_t device, unsigne
         return error;
     if (!out || counter >= COUNTERS)
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
-    if (link >= call.target.gpu->board.nvlinks)
+    if (link >= links_of(call.state, call.target.gpu))
         return leave(&call, NVML_ERROR_NOT_SUPPORTED);
     *out = 0;
     return leave(&call, NVML_SUCCESS);
@@ -82,7 +90,7 @@ typedef struct {
     unsigned int version, encrypted;
 } LinkInfo;
 
-DEVICE_VERSIONED(nvmlDeviceGetNvLinkInfo, LinkInfo, 1, g->board.nvlinks, encrypted, 0)
+DEVICE_VERSIONED(nvmlDeviceGetNvLinkInfo, LinkInfo, 1, links_of(call.state, g), encrypted, 0)
 
 /* The fabric of a machine by itself: no cluster. */
 typedef struct {

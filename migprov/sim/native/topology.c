@@ -94,13 +94,13 @@ EXPORT nvmlReturn_t nvmlDeviceGetP2PStatus(nvmlDevice_t first, nvmlDevice_t seco
     const Gpu *one = call.target.gpu, *two = other.gpu;
     if (kind >= P2P_KINDS)
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
-    if (!one->board.nvlinks || !two->board.nvlinks)
+    if (!links_of(call.state, one) || !links_of(call.state, two))
         return leave(&call, NVML_ERROR_NOT_SUPPORTED);
     *status = kind == P2P_PCI || one->mig_current || two->mig_current ? P2P_NOT_SUPPORTED : P2P_OK;
     return leave(&call, NVML_SUCCESS);
 }
 
-/* All other GPUs, at any level that goes through the host bridge; none are nearer. */
+/* All other GPUs, at any level that goes through the host bridge; none are nearer, and to ask for none is wrong. */
 EXPORT nvmlReturn_t nvmlDeviceGetTopologyNearestGpus(nvmlDevice_t device, unsigned int level, unsigned int *count,
                                                      nvmlDevice_t *others)
 {
@@ -109,7 +109,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetTopologyNearestGpus(nvmlDevice_t device, unsign
     if (error != NVML_SUCCESS)
         return error;
     unsigned there = call.state->gpu_count - 1;
-    if (!count || level < LEVEL_HOST_BRIDGE || level > LEVEL_SYSTEM || (*count && !others))
+    if (!count || !there || level < LEVEL_HOST_BRIDGE || level > LEVEL_SYSTEM || (*count && !others))
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
     unsigned room = *count, found = 0;
     for (unsigned i = 0; i < call.state->gpu_count; i++)
