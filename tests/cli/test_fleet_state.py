@@ -68,7 +68,7 @@ def test_nodes_that_say_the_same_are_told_together(migprov: Migprov, make_fleet:
 
     answer = migprov("apply", layouts, "seven", *where, "--check", "--diff")
     assert answer.code == 0
-    assert answer.out.count("would change") == 1
+    assert answer.out.count(": would change") == 1
     assert "and 18 more (21 nodes): would change\n  GPU 0: enable MIG mode\n" in answer.out
     assert f"{first}: nothing to do\n" in answer.out
     assert "GPU-" not in answer.out

@@ -47,6 +47,9 @@ EXCEPTIONS: tuple[NotRun, ...] = (
     NotRun("docs/boot.md", "systemctl *", "as above"),
     NotRun("*", "apt-get *", "installs programs of the machine; scripts/setup.sh does the same for the tests"),
     NotRun("*", "source .venv/bin/activate", "the tests run in that environment"),
+    NotRun("docs/how-to-plain.md", "ansible-playbook persist.yml *", "writes units of this very machine; molecule/persist"),
+    NotRun("docs/how-to-kubernetes.md", "kubectl *", "takes a cluster; what is applied is tried in tests/kubernetes"),
+    NotRun("docs/how-to-kubernetes.md", "helm *", "takes a cluster with NVIDIA's operator"),
     NotRun("docs/quickstart.md", "python3 -m venv .venv", "the tests run in an environment"),
 )
 

@@ -68,6 +68,7 @@ WORLDS: dict[str, World] = {
     # It starts ten nodes of its own, and ends with a look at a fleet that is there.
     "docs/quickstart.md": World(),
 }
+WORLDS["docs/how-to-slurm.md"] = WORLDS["docs/slurm.md"]
 
 
 @dataclass(frozen=True)
