@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools dev demo docs test fuzz lint format molecule traps faults rolls boot kubernetes hardware clean
+.PHONY: help setup tools dev demo docs test fuzz lint format molecule traps faults rolls boot kubernetes hardware sanity infra-repo audit-deps clean
 
 VENV := .venv/bin
 # Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
@@ -10,7 +10,7 @@ ARGS ?=
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
 	@scripts/setup.sh
@@ -68,6 +68,16 @@ boot: setup ## the restore at boot under a real systemd (root; the first time ma
 kubernetes: setup ## the tests against a real Kubernetes API server (the first time builds one, 6 minutes and more)
 	@scripts/kubernetes.sh >/dev/null
 	@$(VENV)/python -m pytest tests/kubernetes $(ARGS)
+
+sanity: setup ## ansible-test sanity; wheel and sdist on each Python here, and with the oldest dependencies (PyPI, minutes)
+	@scripts/sanity.sh
+	@$(VENV)/python tests/repo/pythons.py $(ARGS)
+
+infra-repo: setup ## the template of docs/infra-repo with the wheel alone: every step of its CI workflow (a minute)
+	@$(VENV)/python -m pytest tests/repo/infra_repo.py $(ARGS)
+
+audit-deps: setup ## known vulnerabilities in the dependencies, by pip-audit (PyPI)
+	@scripts/audit-deps.sh
 
 clean: ## remove .venv and everything that was built or cached in the checkout
 	@rm -rf .venv .dev .ansible .demo dist build .setup.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Known vulnerabilities in what an installation of migprov brings, by pip-audit: exactly the versions that pip would
-# choose now. Takes the package index and its advisories; fails when it finds something, and also when one of the
-# packages could not be looked up, because then nothing is known.
+# choose now. Fails when it finds one, and also when a package could not be looked up, because then nothing is known.
+#
+#   SERVICE=osv scripts/audit-deps.sh    ask osv.dev instead of PyPI
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=$PWD/.venv/bin/python
@@ -22,9 +23,11 @@ echo "audit-deps: $(wc -l <"$work/requirements.txt") packages"
 
 "$python" -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check pip-audit </dev/null
-audit=("$work/venv/bin/pip-audit" --requirement "$work/requirements.txt" --no-deps --disable-pip --strict
-    --progress-spinner off)
-"${audit[@]}" --vulnerability-service pypi || {
-    echo "audit-deps: not clean, or PyPI's advisories cannot be read; asking OSV" >&2
-    "${audit[@]}" --vulnerability-service osv
-}
+if ! "$work/venv/bin/pip-audit" --requirement "$work/requirements.txt" --no-deps --disable-pip --strict \
+    --progress-spinner off --vulnerability-service "${SERVICE:-pypi}" >"$work/found" 2>"$work/log"; then
+    cat "$work/found"
+    grep -v '^WARNING' "$work/log" | tail -n 1 >&2
+    echo "audit-deps: FAILED: vulnerable packages (a table above), or no answer about one of them (the line above)" >&2
+    exit 1
+fi
+echo "audit-deps: no known vulnerability"
