@@ -19,6 +19,8 @@ autodoc_typehints = "signature"
 napoleon_use_rtype = False
 # In docstrings `this` is code.
 default_role = "code"
+# --drain is two dashes.
+smartquotes = False
 add_module_names = False
 python_use_unqualified_type_names = True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx
@@ -32,7 +33,7 @@ def stage() -> None:
         for path in ROOT.glob(pattern):
             target = _copy(path)
             if path.suffix == ".md":
-                target.write_text(_LINK.sub(lambda link: _linked(link, path.parent), path.read_text()))
+                target.write_text(_LINK.sub(partial(_linked, folder=path.parent), path.read_text()))
     for name, text in pages.every().items():
         path = SOURCE / "docs" / "reference" / f"{name}.md"
         path.parent.mkdir(exist_ok=True)

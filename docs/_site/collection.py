@@ -44,9 +44,7 @@ def modules_page() -> str:
 
 
 def roles_page() -> str:
-    parts = [
-        f"The variables of each role of `{COLLECTION}`, by entry point. The READMEs of the roles tell how to use them.\n"
-    ]
+    parts = [f"The variables of each role of `{COLLECTION}`, by entry point. How to use them stands in the READMEs.\n"]
     for name, found in documented()["role"].items():
         parts.append(f"## `{name}`\n")
         points = found["entry_points"]

@@ -42,7 +42,7 @@ def page() -> str:
     ]
     return text.page(
         "Error codes",
-        "What `error.code` of a reply, of `--json` and of Ansible's results can be, and the `code` of exceptions. What to do",
-        "about each stands in [operations](../operations.md#the-codes).\n",
+        "What `error.code` of a reply, of `--json` and of Ansible's results can be, and the `code` of exceptions.",
+        "What to do about each stands in [operations](../operations.md#the-codes).\n",
         text.table(("code", "raised as", "meaning"), rows),
     )

@@ -32,22 +32,18 @@ EXCEPTIONS: tuple[NotRun, ...] = (
     NotRun(
         "docs/awx.md",
         "ansible-builder *",
-        "an image takes a container engine; tests/repo/test_execution_environment.py",
+        "takes a container engine; tests/repo/test_execution_environment.py",
     ),
     NotRun("docs/awx.md", "ansible-navigator *", "takes that image"),
-    NotRun(
-        "docs/kubernetes.md", "ansible-playbook *", "takes a cluster: tests/kubernetes and molecule/kubernetes run it"
-    ),
+    NotRun("docs/kubernetes.md", "ansible-playbook *", "takes a cluster: tests/kubernetes, molecule/kubernetes"),
     NotRun("docs/operations.md", "dmesg *", "the machine's own"),
     NotRun("docs/operations.md", "nvidia-smi *", "a real card's own"),
-    NotRun(
-        "docs/operations.md", "systemctl *", "the services of a real host; tests/boot starts this one under systemd"
-    ),
+    NotRun("docs/operations.md", "systemctl *", "of a real host; tests/boot starts this service under systemd"),
     NotRun("docs/operations.md", "journalctl *", "as above"),
     NotRun("docs/boot.md", "systemctl *", "as above"),
     NotRun("*", "apt-get *", "installs programs of the machine; scripts/setup.sh does the same for the tests"),
     NotRun("*", "source .venv/bin/activate", "the tests run in that environment"),
-    NotRun("docs/how-to-plain.md", "ansible-playbook persist.yml *", "writes units of this very machine; molecule/persist"),
+    NotRun("docs/how-to-plain.md", "ansible-playbook persist.yml *", "writes units of this machine; molecule/persist"),
     NotRun("docs/how-to-kubernetes.md", "kubectl *", "takes a cluster; what is applied is tried in tests/kubernetes"),
     NotRun("docs/how-to-kubernetes.md", "helm *", "takes a cluster with NVIDIA's operator"),
     NotRun("docs/quickstart.md", "python3 -m venv .venv", "the tests run in an environment"),

@@ -1,4 +1,4 @@
-"""Every page, as somebody reads it: its commands in order, its Python, its files. CONTRIBUTING.md ("Docs") has the rules."""
+"""Every page, as somebody reads it: its commands in order, its Python, its files. CONTRIBUTING.md has the rules."""
 
 from __future__ import annotations
 

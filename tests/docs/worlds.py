@@ -1,6 +1,7 @@
-"""What lies before a reader of each page: the nodes, the files, the programs. CONTRIBUTING.md ("Docs") promises the first.
+"""What lies before a reader of each page: the nodes, the files, the programs.
 
-A page that starts its nodes itself (`migprov sim up`) begins with an empty folder.
+CONTRIBUTING.md ("Docs") promises the standard. A page that starts its nodes itself (`migprov sim up`) begins with an
+empty folder.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ EMPTY = World(nodes=0)
 # Where a page needs something else than the standard.
 WORLDS: dict[str, World] = {
     "README.md": World(nodes=0, files={"demo/layouts.yml": "demo/layouts.yml"}),
-    "docs/ansible.md": World(files={"inventories/layouts/voice.yml": EXAMPLE}),
+    # Its inventory names the layouts, which the page says further below.
+    "docs/ansible.md": World(group_vars={"mig_layouts_file": "layouts.yml", "mig_layout": "voice"}),
     "docs/audit.md": World(
         swaps={"--for 3600 --every 10": "--for 2 --every 0.5", "https://prometheus.example.org:9090": "{prometheus}"},
         services=("prometheus",),
@@ -104,6 +106,7 @@ def prepared(page: str) -> Iterator[Place]:
         folder.mkdir()
         (home / ".ssh").mkdir(parents=True)
         (home / "ansible.cfg").touch()
+        (home / ".ssh" / "config").touch()
         stack.callback(_end_all, folder)
         known: dict[str, str] = {}
         for name in world.services:
@@ -133,7 +136,7 @@ def _inventory(folder: Path, fleet: Fleet, world: World, known: Mapping[str, str
     children["voice"] = {"hosts": {node.name: None for node in fleet.nodes}}
     children["gpu_nodes"]["vars"] |= {name: _filled(value, known) for name, value in world.group_vars.items()}
     if "slurm" in world.services:
-        children["login"] = {"hosts": {"login": {"ansible_connection": "local"}}}
+        children["slurm_login"] = {"hosts": {"login": {"ansible_connection": "local"}}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(hosts, sort_keys=False))
 
 
@@ -165,7 +168,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _end_all(folder: Path) -> None:
     """The fleets that the page itself started and left."""
-    for keys in folder.rglob("id_ed25519"):
-        fleet = open_fleet(keys.parent)
+    for key in list(folder.glob("*/id_ed25519")):
+        fleet = open_fleet(key.parent)
         if fleet is not None:
             fleet.down()
