@@ -64,6 +64,18 @@ def test_others_see_gpus_and_mig_devices(cut: SimNode) -> None:
         assert pynvml.nvmlDeviceGetComputeRunningProcesses(device) == []
 
 
+def test_others_see_what_a_gpu_could_be_before_it_is_cut(make_node: Callable[..., SimNode]) -> None:
+    """Recorded of an H200 whose MIG mode is off: an ordinary user's answers are root's."""
+    node = make_node("1xH200")
+    with as_user(NOBODY), on_node(node) as nvml:
+        gpu = nvml.gpu()
+        assert nvml.placements(gpu, 9) == [(0, 4), (4, 4)]
+        assert pynvml.nvmlDeviceGetGpuInstanceRemainingCapacity(gpu, 9) == 2
+        assert nvml.instances(gpu, 9) == []
+        with pytest.raises(pynvml.NVMLError_NotFound):
+            pynvml.nvmlDeviceGetGpuInstanceById(gpu, 1)
+
+
 def test_others_do_not_reset(cut: SimNode, loaded: Any) -> None:
     with as_user(NOBODY), on_node(cut) as nvml:
         assert loaded.migprovSimResetGpu(nvml.gpu()) == pynvml.NVML_ERROR_NO_PERMISSION
