@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 Said = Mapping[str, str]
-"""What each command said, by its text on one line without its comment; one that stands there twice said both."""
+"""What each command said, by its text on one line without its comment, and what all Python said, by `python`."""
 
 
 def readme(said: Said, folder: Path) -> None:
     everything = "\n".join(said.values())
-    # Check mode foretold steps; after the run by the command, Ansible has none left.
+    # Check mode foretold steps; after the run by the command, neither Ansible nor the library has any left.
     assert "GPU 1: create GPU instance 3g.40gb at 4" in everything
     assert len(re.findall(r"changed=0 +unreachable=0 +failed=0", everything)) == 2
+    assert "gpu1 False ()" in said["python"]
+    assert "gpu2 False ()" in said["python"]
     assert not (folder / "migprov-sim").exists()
 
 

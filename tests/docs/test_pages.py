@@ -38,7 +38,7 @@ def test_page(page: str) -> None:
                 if block.file:
                     write(place.folder / block.file, block.text)
                 elif block.language in pages.PYTHON:
-                    execute(session, place, block)
+                    said["python"] = said.get("python", "") + execute(session, place, block)
                 else:
                     for command in pages.commands(block):
                         if not exceptions.of_command(command):
@@ -54,10 +54,12 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def execute(session: Session, place: worlds.Place, block: pages.Block) -> None:
-    if not exceptions.of_python(block):
-        text, status = session.execute(block.language, place.real(block.text), block.where)
-        assert status == 0, f"{block.where}\n{text}"
+def execute(session: Session, place: worlds.Place, block: pages.Block) -> str:
+    if exceptions.of_python(block):
+        return ""
+    text, status = session.execute(block.language, place.real(block.text), block.where)
+    assert status == 0, f"{block.where}\n{text}"
+    return text
 
 
 def run(session: Session, place: worlds.Place, command: pages.Command) -> str:

@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 import migprov
-from migprov import layouts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,13 +74,3 @@ def test_links_between_the_documents_lead_somewhere() -> None:
             if not (document.parent / target).exists():
                 dead.append(f"{document.relative_to(ROOT)}: {target}")
     assert dead == []
-
-
-def test_layouts_in_the_documents_are_good_layouts() -> None:
-    documents = (ROOT / "README.md", ROOT / "docs" / "layouts.md", ROOT / "demo" / "layouts.yml")
-    for document in documents:
-        text = document.read_text()
-        examples = re.findall(r"```yaml\n(version: .*?)```", text, re.DOTALL) if document.suffix == ".md" else [text]
-        assert examples
-        for example in examples:
-            assert layouts.loads(example, str(document)).names
