@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetch the real nvidia-smi, which tests/nvidia_smi runs on the simulated driver, from Debian's non-free into the cache:
-# ${XDG_CACHE_HOME:-~/.cache}/migprov/nvidia-smi-SUITE. Prints the folder: nvidia-smi, its version, its copyright.
+# ${XDG_CACHE_HOME:-~/.cache}/migprov/nvidia-smi-SUITE. Prints the folder.
 #
 #   scripts/nvidia-smi.sh --path    only say where it would be
 #
@@ -8,7 +8,7 @@
 # sources and lists stay as they are too; the mirrors are those that the machine has. It is not free software: its
 # licence is the file `copyright`, and nothing of it is part of this repository.
 set -euo pipefail
-suite=bookworm # has 535; its tables are what the tests know
+suite=bookworm # has 535, whose tables are what the tests know; it runs with any driver version that a node tells
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/migprov/nvidia-smi-$suite
 
 say() { printf 'nvidia-smi: %s\n' "$*" >&2; }
@@ -43,7 +43,6 @@ done
 
 dpkg-deb -x "$package" "$work/unpacked"
 cp "$work/unpacked/usr/lib/nvidia/current/nvidia-smi" "$work/unpacked/usr/share/doc/nvidia-smi/copyright" "$work/made"
-dpkg-deb -f "$package" Version | sed 's/-[^-]*$//' >"$work/made/version"
 chmod -R a+rX "$work/made"
 # Two at once both end with a whole folder; the tests run the program as other users too.
 mv -T "$work/made" "$folder" 2>/dev/null || [ -d "$folder" ]

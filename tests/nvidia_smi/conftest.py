@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Machine:
-    """A simulated node whose driver says that it has nvidia-smi's own version."""
+    """A simulated node, and NVIDIA's program."""
 
     node: SimNode
     program: Path
@@ -76,29 +76,28 @@ class Machine:
 
 
 @pytest.fixture(scope="session")
-def program() -> Iterator[tuple[Path, str]]:
-    """The program, where any user can run it, and its version."""
+def program() -> Iterator[Path]:
+    """Where any user can run it."""
     script = ROOT / "scripts" / "nvidia-smi.sh"
     where = Path(subprocess.run([script, "--path"], check=True, capture_output=True, text=True).stdout.strip())
     if not (where / "nvidia-smi").exists():
         pytest.skip("the real nvidia-smi is not here: scripts/nvidia-smi.sh fetches it where there is Debian's apt")
     with tempfile.TemporaryDirectory(prefix="migprov-nvidia-smi-") as folder:
         Path(folder).chmod(0o755)
-        yield Path(shutil.copy(where / "nvidia-smi", folder)), (where / "version").read_text().strip()
+        yield Path(shutil.copy(where / "nvidia-smi", folder))
 
 
 @pytest.fixture
-def machine(program: tuple[Path, str]) -> Iterator[Callable[..., Machine]]:
+def machine(program: Path) -> Iterator[Callable[..., Machine]]:
     """Makes machines: ``machine("2xA100-80GB")``; their processes end with the test."""
     with contextlib.ExitStack() as stack:
 
         def make(gpus: str = "1xA100-80GB", **options: object) -> Machine:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="migprov-sim-")))
             folder.chmod(0o755)
-            given = {"driver_version": program[1], **options}
-            node = SimNode.create(folder / "node", gpus, **given)  # type: ignore[arg-type]
+            node = SimNode.create(folder / "node", gpus, **options)  # type: ignore[arg-type]
             stack.callback(node.power_off)
-            return Machine(node, program[0])
+            return Machine(node, program)
 
         yield make
 

@@ -24,8 +24,8 @@ def recorded() -> dict[str, Answer]:
 
 
 def without_identity(text: str) -> str:
-    """UUIDs, bus ids and driver versions are each machine's own."""
-    for own in (r"GPU-[0-9a-f-]{36}", r"[0-9A-F]{8}:[0-9A-F]{2}:00\.0|00000000:00:06\.0", r"5\d\d\.\d+\.\d+"):
+    """UUIDs and bus ids are each machine's own."""
+    for own in (r"GPU-[0-9a-f-]{36}", r"00000000:[0-9A-F]{2}:[0-9A-F]{2}\.0"):
         text = re.sub(own, "*", text)
     return text
 
@@ -88,13 +88,13 @@ def leaves(element: ET.Element, path: str = "") -> Iterator[tuple[str, str]]:
 
 # What is each machine's own, changes by itself, or is worded differently by 580.
 OWN = {
-    "timestamp", "driver_version", "cuda_version", "gsp_firmware_version", "serial", "uuid", "board_id", "pci_bus",
+    "timestamp", "serial", "uuid", "board_id", "pci_bus",
     "pci_device", "pci_bus_id", "minor_number",
     "tx_util", "rx_util", "replay_counter", "gpu_temp", "memory_temp", "gpu_temp_tlimit", "power_draw",
 }  # fmt: skip
 CLOCKS_NOW = "/clocks/"
 REWORDED = {
-    "display_mode": {"Disabled": "Requested functionality has been deprecated"},
+    "display_mode": {"Enabled": "Requested functionality has been deprecated"},
     "reserved": {"615 MiB": "616 MiB"},
     "free": {"143155 MiB": "143156 MiB"},
 }

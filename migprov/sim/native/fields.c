@@ -106,6 +106,17 @@ static Value look_up(const State *state, const Gpu *gpu, unsigned field)
     }
 }
 
+enum { SCOPE_GPU = 0, SCOPE_MEMORY = 2, POWER_AVERAGE = 185, POWER_LAST = 192 };
+
+/* Power is told of the GPU, of its memory, and of the module that both are on; of the module nothing was recorded. */
+static Value scoped(const State *state, const Gpu *gpu, const nvmlFieldValue_t *field)
+{
+    if (field->scopeId == SCOPE_GPU || field->fieldId < POWER_AVERAGE || field->fieldId > POWER_LAST)
+        return look_up(state, gpu, field->fieldId);
+    int average = field->scopeId == SCOPE_MEMORY && field->fieldId == POWER_AVERAGE;
+    return if_known(number(average ? gpu->board.memory_power_mw : 0));
+}
+
 /* Numbers that a driver 580 does not have at all. */
 static int unheard_of(unsigned field)
 {
@@ -122,7 +133,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvm
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
     for (int i = 0; i < count; i++) {
         nvmlFieldValue_t *field = &values[i];
-        Value value = look_up(call.state, call.target.gpu, field->fieldId);
+        Value value = scoped(call.state, call.target.gpu, field);
         field->nvmlReturn = value.known ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED;
         if (unheard_of(field->fieldId))
             field->nvmlReturn = NVML_ERROR_INVALID_ARGUMENT;
