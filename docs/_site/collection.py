@@ -139,7 +139,8 @@ def _one(letter: str | None, inside: str) -> str:
         return f"[{label}]({target.strip()})" if letter == "L" else label
     if letter in ("O", "RV"):
         # `collection.plugin#kind:name`, `ignore:name`, or the name alone.
-        inside = re.sub(r"^(?:ignore|[\w.]+#\w+(?::\w+)?(?=:)):", "", inside)
+        plugin, _, name = inside.removeprefix("ignore:").rpartition(":")
+        return text.code(name) + (f" of {text.code(plugin.partition('#')[0])}" if plugin else "")
     if letter == "P":
         inside = inside.partition("#")[0]
     return f"<{inside}>" if letter == "U" else text.code(inside) if letter else "---"

@@ -40,16 +40,20 @@ def page() -> str:
     parts = ["What is not here is not public and may change. Names are as they are imported.\n"]
     for module, title in MODULES.items():
         parts += [f"## {title}: `{module}`\n", "```{eval-rst}", f".. currentmodule:: {module}\n"]
-        for name in sorted(names(module)):
-            value = getattr(importlib.import_module(module), name)
-            parts += _directive(name, value)
+        values = {name: getattr(importlib.import_module(module), name) for name in names(module)}
+        for name in sorted(values, key=lambda name: (_is_error(values[name]), name)):
+            parts += _directive(name, values[name])
         parts.append("```\n")
     return text.page("Python", *parts)
 
 
+def _is_error(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, BaseException)
+
+
 def _directive(name: str, value: object) -> list[str]:
     if inspect.isclass(value):
-        kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
+        kind = "autoexception" if _is_error(value) else "autoclass"
         return [f".. {kind}:: {name}", "   :members:", "   :show-inheritance:", ""]
     if inspect.ismodule(value):
         # `migprov.connect` is a package that can be called; `migprov.layouts` has a section of its own.
