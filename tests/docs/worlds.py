@@ -48,12 +48,14 @@ EMPTY = World(nodes=0)
 # Where a page needs something else than the standard.
 WORLDS: dict[str, World] = {
     "README.md": World(nodes=0, files={"demo/layouts.yml": "demo/layouts.yml"}),
+    "docs/advice.md": World(nodes=0),  # it reads files alone
     # Its inventory names the layouts, which the page says further below.
     "docs/ansible.md": World(group_vars={"mig_layouts_file": "layouts.yml", "mig_layout": "voice"}),
     "docs/audit.md": World(
         swaps={"--for 3600 --every 10": "--for 2 --every 0.5", "https://prometheus.example.org:9090": "{prometheus}"},
         services=("prometheus",),
     ),
+    "docs/ci.md": World(nodes=0, files={"docs/infra-repo": "docs/infra-repo"}),
     "docs/inventory.md": World(group_vars={"rack": "r7"}),
     "docs/slurm.md": World(
         services=("slurm",),
