@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import sysconfig
+import tempfile
+from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -22,9 +24,16 @@ PROGRAMS = ("ansible", "ansible-config", "ansible-galaxy", "ansible-inventory", 
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, wheel: Path) -> Path:
+def place() -> Iterator[Path]:
+    """A folder with a short name: OpenSSH's control sockets lie below the home in it."""
+    with tempfile.TemporaryDirectory(prefix="infra-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def checkout(place: Path, wheel: Path) -> Path:
     """A copy of the template, with the wheel where its requirements.txt looks for it."""
-    folder = tmp_path / "checkout"
+    folder = place / "checkout"
     shutil.copytree(TEMPLATE, folder)
     (folder / "wheels").mkdir()
     shutil.copy(wheel, folder / "wheels")
@@ -32,11 +41,11 @@ def checkout(tmp_path: Path, wheel: Path) -> Path:
 
 
 @pytest.fixture
-def runner(tmp_path: Path) -> dict[str, str]:
+def runner(place: Path) -> dict[str, str]:
     """The environment of a machine that has OpenSSH and no C compiler, and a Python that has all but migprov."""
-    python = environment(tmp_path / "python")
+    python = environment(place / "python")
     site = site_packages(python)
-    others = tmp_path / "others"
+    others = place / "others"
     others.mkdir()
     for path in Path(sysconfig.get_path("purelib")).iterdir():
         if not path.name.startswith(("migprov", "_migprov")) and path.suffix != ".pth":
@@ -44,13 +53,13 @@ def runner(tmp_path: Path) -> dict[str, str]:
     (site / "dependencies.pth").write_text(f"{others}\n")
     for name in PROGRAMS:
         _write_program(python, name)
-    tools = tmp_path / "tools"
+    tools = place / "tools"
     tools.mkdir()
     for folder in ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"):
         for path in Path(folder).glob("*"):
             if path.name != "cc" and not (tools / path.name).is_symlink():
                 (tools / path.name).symlink_to(path)
-    home = tmp_path / "home"
+    home = place / "home"
     home.mkdir()
     return {
         "HOME": str(home),
@@ -81,7 +90,9 @@ def test_every_step_of_the_workflow(checkout: Path, runner: dict[str, str]) -> N
     said = ""
     try:
         for step in steps:
-            said += run(["bash", "-e", "-o", "pipefail", "-c", step], checkout, **runner)
+            done = call(["bash", "-e", "-o", "pipefail", "-c", step], checkout, **runner)
+            said += done.stdout + done.stderr
+            assert done.returncode == 0, f"{step}\n{said}"
     finally:
         # Nothing to do when the last step has done it.
         call(["molecule", "destroy"], checkout, **runner)

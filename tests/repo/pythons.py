@@ -41,8 +41,10 @@ workloads:
 """
 IMPORT_ALL = """
 import importlib, pkgutil, sys, migprov
-names = [each.name for each in pkgutil.walk_packages(migprov.__path__, "migprov.") if "__main__" not in each.name]
+names = [each.name for each in pkgutil.walk_packages(migprov.__path__, "migprov.")]
 for name in names:
+    if name.endswith((".__main__", ".bootstrap")):  # programs
+        continue
     try:
         importlib.import_module(name)
     except ImportError as error:
