@@ -1,7 +1,8 @@
 #!/usr/bin/env -S python3 -I -S
 """Stand-in for nvidia-smi on a simulated node: -L, --version, --gpu-reset and the queries that tools make.
 
-It stands alone beside its node's library (../lib) and needs nothing but a Python 3.
+It stands alone beside its node's library (../lib) and needs nothing but a Python 3. Words and exit statuses are those
+of NVIDIA's nvidia-smi 535, with which tests/nvidia_smi compares it.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MIB = 1 << 20
-ENDS = {3: 3, 4: 4, 9: 9, 12: 12, 15: 15}  # NVML's code -> exit status; any other: 255
+NOT_SUPPORTED, LOST = 3, 15
+ENDS = {2: 2, 3: 3, 4: 4, 6: 6, 9: 9, 12: 12, LOST: LOST, 18: 18}  # NVML's code -> exit status; any other: 255
 FIELDS = {
     "index": "index",
     "uuid": "uuid",
@@ -82,16 +84,24 @@ class Nvml:
         if code:
             raise Failure(f"{what}: {self.error(code)}", code)
 
-    def devices(self) -> Iterator[tuple[int, ctypes.c_void_p]]:
+    def count(self) -> int:
         count = ctypes.c_uint()
         self.check(self.library.nvmlDeviceGetCount_v2(ctypes.byref(count)), "nvmlDeviceGetCount_v2")
-        for index in range(count.value):
-            handle = ctypes.c_void_p()
-            code = self.library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(handle))
-            if code:
-                print(f"Unable to determine the device handle for GPU{index}: {self.error(code)}")
-            else:
-                yield index, handle
+        return count.value
+
+    def device(self, index: int, trouble: str) -> ctypes.c_void_p:
+        handle = ctypes.c_void_p()
+        code = self.library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(handle))
+        if code:
+            raise self.trouble(trouble, code)
+        return handle
+
+    def trouble(self, what: str, code: int) -> Failure:
+        advice = ".  Reboot the system to recover this GPU\n\n" if code == LOST else ""
+        return Failure(f"{what}: {self.error(code)}{advice}", code)
+
+    def devices(self, indices: Iterable[int]) -> list[ctypes.c_void_p]:
+        return [self.device(index, f"Unable to determine the device handle for GPU{index}") for index in indices]
 
     def uuid(self, handle: ctypes.c_void_p) -> str:
         return self.text("nvmlDeviceGetUUID", handle)
@@ -127,18 +137,33 @@ class Nvml:
                 yield index, mig
 
 
-def find(nvml: Nvml, wanted: str) -> ctypes.c_void_p:
-    """The GPU by index, UUID or PCI bus id."""
-    for index, handle in nvml.devices():
-        bus_id = nvml.bus_id(handle)
-        names = (str(index), nvml.uuid(handle).lower(), bus_id.lower(), bus_id[4:].lower(), bus_id[9:].lower())
-        if wanted.lower() in names:
-            return handle
-    raise Failure(f"Device {wanted} was not found", 6)
+def choose(nvml: Nvml, wanted: str) -> list[ctypes.c_void_p]:
+    """GPUs by index, UUID or PCI bus id, in the order of their indices; those that are not there are passed over.
+
+    Whoever asks by anything but the index meets the trouble of any GPU, as nvidia-smi then asks all who they are.
+    """
+    if not wanted:
+        return nvml.devices(range(nvml.count()))
+    parts = wanted.lower().split(",")
+    if all(part.isdigit() for part in parts):
+        found = nvml.devices(index for index in range(nvml.count()) if str(index) in parts)
+    else:
+        found = []
+        for index in range(nvml.count()):
+            try:
+                handle = nvml.device(index, "")
+                uuid, bus_id = nvml.uuid(handle).lower(), nvml.bus_id(handle).lower()
+            except Failure as failure:
+                raise Failure(str(nvml.trouble(f"Problem with GPU {index}", failure.code)), 255) from None
+            if {str(index), uuid, bus_id, bus_id[4:], bus_id[9:]} & set(parts):
+                found.append(handle)
+    if not found:
+        raise Failure("No devices were found", 6)
+    return found
 
 
 def reset(nvml: Nvml, wanted: str) -> int:
-    chosen = [find(nvml, part) for part in wanted.split(",")] if wanted else [h for _, h in nvml.devices()]
+    chosen = choose(nvml, wanted)
     failed = []
     for handle in chosen:
         bus_id = nvml.bus_id(handle)
@@ -166,12 +191,19 @@ def reset(nvml: Nvml, wanted: str) -> int:
 
 
 def list_gpus(nvml: Nvml) -> int:
-    for index, handle in nvml.devices():
+    worst = 0
+    for index in range(nvml.count()):
+        try:
+            handle = nvml.device(index, f"Unable to determine the device handle for gpu {index}")
+        except Failure as failure:
+            print(f"{failure}")
+            worst = ENDS.get(failure.code, 255)
+            continue
         print(f"GPU {index}: {nvml.name(handle)} (UUID: {nvml.uuid(handle)})")
         for number, mig in nvml.mig_devices(handle):
             profile = nvml.name(mig).rsplit("MIG ", 1)[1]
-            print(f"  MIG {profile:<14} Device {number:2d}: (UUID: {nvml.uuid(mig)})")
-    return 0
+            print(f"  MIG {profile:<11} Device {number:2d}: (UUID: {nvml.uuid(mig)})")
+    return worst
 
 
 def version(nvml: Nvml) -> int:
@@ -185,42 +217,49 @@ def version(nvml: Nvml) -> int:
     return 0
 
 
-def values(nvml: Nvml, handle: ctypes.c_void_p, count: int, units: bool) -> dict[str, str]:
-    current, pending = nvml.mig_mode(handle)
-    memory = nvml.memory(handle)
-    index = ctypes.c_uint()
-    nvml.library.nvmlDeviceGetIndex(handle, ctypes.byref(index))
-    unit = " MiB" if units else ""
-    return {
-        "index": str(index.value),
-        "uuid": nvml.uuid(handle),
-        "name": nvml.name(handle),
-        "pci.bus_id": nvml.bus_id(handle),
-        "driver_version": nvml.text("nvmlSystemGetDriverVersion"),
-        "mig.mode.current": current,
-        "mig.mode.pending": pending,
-        "memory.total [MiB]": f"{memory.total // MIB}{unit}",
-        "memory.used [MiB]": f"{memory.used // MIB}{unit}",
-        "serial": nvml.text("nvmlDeviceGetSerial", handle),
-        "count": str(count),
-    }
+def value(nvml: Nvml, handle: ctypes.c_void_p, field: str) -> str:
+    if field == "index":
+        index = ctypes.c_uint()
+        nvml.check(nvml.library.nvmlDeviceGetIndex(handle, ctypes.byref(index)), "nvmlDeviceGetIndex")
+        return str(index.value)
+    if field.startswith("mig.mode"):
+        return nvml.mig_mode(handle)[field == "mig.mode.pending"]
+    if field.startswith("memory"):
+        memory = nvml.memory(handle)
+        return f"{(memory.total if field.startswith('memory.total') else memory.used) // MIB} MiB"
+    if field == "serial":
+        return nvml.text("nvmlDeviceGetSerial", handle)
+    if field == "driver_version":
+        return nvml.text("nvmlSystemGetDriverVersion")
+    if field == "count":
+        return str(nvml.count())
+    read = {"uuid": nvml.uuid, "name": nvml.name, "pci.bus_id": nvml.bus_id}[field]
+    return read(handle)
 
 
-def query(nvml: Nvml, fields: str, form: str, wanted: str) -> int:
-    names = [field.strip() for field in fields.split(",")]
+def cell(nvml: Nvml, handle: ctypes.c_void_p, field: str) -> str:
+    try:
+        return value(nvml, handle, field)
+    except Failure as failure:
+        return "[N/A]" if failure.code == NOT_SUPPORTED else f"[{nvml.error(failure.code)}]"
+
+
+def query(nvml: Nvml, fields: str, form: str | None, wanted: str) -> int:
+    names = fields.split(",")
     unknown = [name for name in names if name not in FIELDS]
     if unknown:
         raise Failure(f'Field "{unknown[0]}" is not a valid field to query.\n', 2)
+    if form is None:
+        raise Failure("\"--format=\" switch is missing. Please run 'nvidia-smi -h' for help.\n", 2)
     options = [part.strip() for part in form.split(",")]
-    if options[0] != "csv":
-        raise Failure("--format= must be csv", 2)
+    if options[0] != "csv" or not {"noheader", "nounits"}.issuperset(options[1:]):
+        raise Failure("Format modifier is not recognized.", 2)
+    chosen = choose(nvml, wanted)
     if "noheader" not in options:
-        headers = [FIELDS[name] for name in names]
-        print(", ".join(h.split(" ")[0] if "nounits" in options else h for h in headers))
-    devices = [handle for _, handle in nvml.devices()]
-    for handle in [find(nvml, part) for part in wanted.split(",")] if wanted else devices:
-        row = values(nvml, handle, len(devices), "nounits" not in options)
-        print(", ".join(row[FIELDS[name]] for name in names))
+        print(", ".join(FIELDS[name] for name in names))
+    for handle in chosen:
+        row = ", ".join(cell(nvml, handle, FIELDS[name]) for name in names)
+        print(row.replace(" MiB", "") if "nounits" in options else row)
     return 0
 
 
@@ -234,16 +273,18 @@ def parse(arguments: list[str]) -> dict[str, str]:
         name, equals, value = rest.pop(0).partition("=")
         if name in takes_value:
             if not equals and not rest:
-                raise Failure(f"Option {name} needs a value.", 2)
+                raise Failure(f"ERROR: Option {name} is missing its value. Please run 'nvidia-smi -h' for help.\n", 255)
             options[name.replace("--id", "-i")] = value if equals else rest.pop(0)
         elif name in known and not equals:
             options[{"--list-gpus": "-L", "-r": "--gpu-reset"}.get(name, name)] = ""
         else:
             raise Failure(
-                "Invalid combination of input arguments. This simulated nvidia-smi knows -L, --version, "
-                "--gpu-reset [-i ID] and --query-gpu=... --format=csv[,noheader][,nounits] [-i ID].",
-                2,
+                f"ERROR: Option {name} is not recognized. This is migprov's stand-in for nvidia-smi; it knows -L, "
+                "--version, --gpu-reset [-i ID] and --query-gpu=... --format=csv[,noheader][,nounits] [-i ID].\n",
+                255,
             )
+    if "-i" in options and not {"--gpu-reset", "--query-gpu"} & options.keys():
+        raise Failure("ERROR: Option -i is not valid for this command. Please run 'nvidia-smi -h' for help.\n", 2)
     return options
 
 
@@ -254,7 +295,7 @@ def main(arguments: list[str]) -> int:
     if "--gpu-reset" in options:
         return reset(nvml, wanted)
     if "--query-gpu" in options:
-        return query(nvml, options["--query-gpu"], options.get("--format", "csv"), wanted)
+        return query(nvml, options["--query-gpu"], options.get("--format"), wanted)
     if "--version" in options:
         return version(nvml)
     return list_gpus(nvml)
@@ -265,5 +306,5 @@ if __name__ == "__main__":
         status = main(sys.argv[1:])
     except Failure as failure:
         print(failure)
-        status = failure.code if failure.code in (2, 6, 18) else ENDS.get(failure.code, 255)
+        status = ENDS.get(failure.code, 255)
     sys.exit(status)
