@@ -22,6 +22,8 @@ while read -r program package unit; do
     [ "$unit" = - ] || units+=("$unit")
 done <<<"$tools"
 "$(dirname "${BASH_SOURCE[0]}")/nvidia-smi.sh" >/dev/null || say "no real nvidia-smi; its tests are skipped"
+scripts=$(dirname "${BASH_SOURCE[0]}")
+"$scripts/nvml-programs.sh" >/dev/null || say "the NVML programs could not be installed; their tests are skipped"
 [ "${#packages[@]}" -gt 0 ] || exit 0
 if have apt-get && can_be_root; then
     say "installing ${packages[*]}"
