@@ -66,9 +66,11 @@ def test_others_see_gpus_and_mig_devices(cut: SimNode) -> None:
 
 def test_others_see_what_a_gpu_could_be_before_it_is_cut(make_node: Callable[..., SimNode]) -> None:
     """Recorded of an H200 whose MIG mode is off: an ordinary user's answers are root's."""
-    node = make_node("1xH200")
+    node = make_node("2xH200")
     with as_user(NOBODY), on_node(node) as nvml:
         gpu = nvml.gpu()
+        with pytest.raises(pynvml.NVMLError_NoPermission):  # the one answer of all that was not root's
+            pynvml.nvmlSystemGetNvlinkBwMode()
         assert nvml.placements(gpu, 9) == [(0, 4), (4, 4)]
         assert pynvml.nvmlDeviceGetGpuInstanceRemainingCapacity(gpu, 9) == 2
         assert nvml.instances(gpu, 9) == []

@@ -126,7 +126,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetGpuFabricInfo(nvmlDevice_t device, Fabric *out)
 
 DEVICE_VERSIONED(nvmlDeviceGetGpuFabricInfoV, FabricV2, 2, g->board.nvlinks, state, COMPLETED)
 
-/* Full bandwidth, where there is NVLink at all. */
+/* Full bandwidth, where there is NVLink at all; only root is told (recorded). */
 EXPORT nvmlReturn_t nvmlSystemGetNvlinkBwMode(unsigned int *mode)
 {
     Call call;
@@ -138,6 +138,8 @@ EXPORT nvmlReturn_t nvmlSystemGetNvlinkBwMode(unsigned int *mode)
         links += call.state->gpus[i].board.nvlinks;
     if (!mode || !links)
         return leave(&call, mode ? NVML_ERROR_NOT_SUPPORTED : NVML_ERROR_INVALID_ARGUMENT);
+    if (!call.store->root)
+        return leave(&call, NVML_ERROR_NO_PERMISSION);
     *mode = 0;
     return leave(&call, NVML_SUCCESS);
 }
