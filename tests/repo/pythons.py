@@ -43,7 +43,7 @@ IMPORT_ALL = """
 import importlib, pkgutil, sys, migprov
 names = [each.name for each in pkgutil.walk_packages(migprov.__path__, "migprov.")]
 for name in names:
-    if name.endswith((".__main__", ".bootstrap")):  # programs
+    if name.endswith((".__main__", ".bootstrap", ".quick")):  # programs
         continue
     try:
         importlib.import_module(name)

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
 
 from migprov.sim.nodes import Fleet
 
@@ -52,6 +53,18 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     assert natives
     assert natives - names == set()
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests")]
+
+
+def test_the_metadata_is_valid_and_every_dependency_has_a_lower_bound(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = Metadata.from_email(archive.read(name), validate=True)
+    assert metadata.requires_dist
+    assert metadata.description_content_type == "text/markdown"
+    used = [each for each in metadata.requires_dist if "extra == 'dev'" not in str(each).replace('"', "'")]
+    assert len(used) > 10
+    unbounded = [str(each) for each in used if not any(part.operator == ">=" for part in each.specifier)]
+    assert unbounded == []
 
 
 def test_the_library_is_the_installed_one(installed: Path, empty: Path) -> None:
