@@ -97,7 +97,7 @@ def _set_mig_mode(nvml: Nvml, step: Step) -> None:
 
 def _reset(nvml: Nvml, step: Step) -> None:
     with nvml.released():
-        smi.reset(step.uuid or str(step.gpu))  # a GPU that requires a reset may not even tell its UUID
+        smi.reset(step.uuid, _known(step.gpu))  # a GPU that requires a reset may not even tell its UUID
     uuid = step.uuid or nvml.identity(_known(step.gpu)).uuid
     current, pending = nvml.mig_mode(uuid) or (False, False)
     if current != pending:

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import subprocess
+from typing import Tuple
 
 from .errors import ResetRefused
 
 _LIMIT_S = 120.0
 
 
-def reset(uuid: str) -> None:
-    """Reset one GPU with ``nvidia-smi --gpu-reset``; raises ResetRefused with what it answered."""
-    command = ["nvidia-smi", "--gpu-reset", "-i", uuid]
+def reset(uuid: str, index: int) -> None:
+    """Reset one GPU with ``nvidia-smi --gpu-reset``; raises ResetRefused with what it answered.
+
+    nvidia-smi looks for a UUID on every GPU and gives up at the first that is lost or tells none, before it did
+    anything; an index it takes as it is.
+    """
+    code, answer = _run(uuid or str(index))
+    if code != 0 and uuid and answer.startswith("Problem with GPU "):
+        code, answer = _run(str(index))
+    if code != 0:
+        raise ResetRefused(
+            "nvidia-smi --gpu-reset answered %d: %s" % (code, answer or "nothing"),
+            next="end every process that has the GPU open; where a hypervisor forbids resets, reboot the node",
+        )
+
+
+def _run(gpu: str) -> Tuple[int, str]:
+    command = ["nvidia-smi", "--gpu-reset", "-i", gpu]
     try:
         done = subprocess.run(
             command,
@@ -30,9 +46,4 @@ def reset(uuid: str) -> None:
             "nvidia-smi --gpu-reset did not end within %d s and was stopped" % _LIMIT_S,
             next="look at dmesg; the GPU may need a reboot of the node",
         ) from None
-    if done.returncode != 0:
-        answer = " ".join(done.stdout.decode("utf-8", "replace").split())[:500]
-        raise ResetRefused(
-            "nvidia-smi --gpu-reset answered %d: %s" % (done.returncode, answer or "nothing"),
-            next="end every process that has the GPU open; where a hypervisor forbids resets, reboot the node",
-        )
+    return done.returncode, " ".join(done.stdout.decode("utf-8", "replace").split())[:500]

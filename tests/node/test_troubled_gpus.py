@@ -98,6 +98,17 @@ def test_a_lost_gpu_is_not_reset(machine):
     assert [gpu["resets"] for gpu in node.sim.show()["gpus"]] == [0, 0]
 
 
+@pytest.mark.parametrize("lost", [0, 2])
+def test_a_lost_gpu_does_not_keep_another_from_its_reset(machine, lost):
+    """nvidia-smi looks for a UUID on every GPU, and gives up at the lost one."""
+    node = machine("3xA100-80GB")
+    node.sim.fault(lost, lost=True)
+    node.sim.fault(1, remap_pending=True)
+    steps = node.call("reset")["steps"]
+    assert [(step["action"], step["gpu"]) for step in steps] == [("reset_gpu", 1)]
+    assert [gpu["resets"] for gpu in node.sim.show()["gpus"]] == [0, 1, 0]
+
+
 def test_a_lost_gpu_is_not_reset_by_force_either(machine):
     node = machine("2xA100-80GB")
     node.sim.fault(1, lost=True)
