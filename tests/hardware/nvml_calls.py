@@ -8,10 +8,12 @@ import contextlib
 import ctypes
 import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pynvml
+
+from .nvml_tables import ARGUMENTS, FILLED
 
 Call = Callable[[Any], Any]
 """Given a device, what NVML answers."""
@@ -19,140 +21,13 @@ Call = Callable[[Any], Any]
 LONGEST = 4096
 """Characters of an answer that is kept; of a longer one the length is."""
 
-# Answers that say which board it is: only that they are there, and how long, is kept or compared.
-IDENTITY = frozenset(
-    {
-        "nvmlDeviceGetUUID",
-        "nvmlDeviceGetSerial",
-        "nvmlDeviceGetPdi",
-        "nvmlDeviceGetBoardId",
-        "nvmlDeviceGetGpuFabricInfo",
-        "nvmlDeviceGetGpuFabricInfoV",
-        "nvmlDeviceGetHostname_v1",
-        "nvmlDeviceGetIrqNum",
-        "nvmlDeviceGetPgpuMetadataString",
-        "nvmlDeviceGetPlatformInfo",
-        "nvmlDeviceGetInforomConfigurationChecksum",
-    }
-)
-# Answers of the moment, or of what the machine lived through: whether there is one is compared, not which.
-CHANGING = frozenset(
-    {
-        "nvmlDeviceGetBBXTimeData_v1",
-        "nvmlDeviceGetClkMonStatus",
-        "nvmlDeviceGetClockInfo",
-        "nvmlDeviceGetClock",
-        "nvmlDeviceGetCurrentClockFreqs",
-        "nvmlDeviceGetCurrentClocksEventReasons",
-        "nvmlDeviceGetCurrentClocksThrottleReasons",
-        "nvmlDeviceGetDecoderUtilization",
-        "nvmlDeviceGetDynamicPstatesInfo",
-        "nvmlDeviceGetEncoderUtilization",
-        "nvmlDeviceGetJpgUtilization",
-        "nvmlDeviceGetLastBBXFlushTime",
-        "nvmlDeviceGetMarginTemperature",
-        "nvmlDeviceGetNvLinkErrorCounter",
-        "nvmlDeviceGetNvLinkRemotePciInfo",
-        "nvmlDeviceGetOfaUtilization",
-        "nvmlDeviceGetPcieReplayCounter",
-        "nvmlDeviceGetPcieThroughput",
-        "nvmlDeviceGetPerformanceModes",
-        "nvmlDeviceGetPowerUsage",
-        "nvmlDeviceGetProcessUtilization",
-        "nvmlDeviceGetProcessesUtilizationInfo",
-        "nvmlDeviceGetTemperature",
-        "nvmlDeviceGetTemperatureV",
-        "nvmlDeviceGetTemperatureV1",
-        "nvmlDeviceGetThermalSettings",
-        "nvmlDeviceGetTotalEnergyConsumption",
-        "nvmlDeviceGetUtilizationRates",
-        "nvmlDeviceGetViolationStatus",
-    }
-)
 # Keys, certificates and what belongs to a virtual machine's host: not asked.
 _NOT_ASKED = ("Attestation", "Certificate", "Vgpu", "Hostname")
-_ARGUMENTS: dict[str, Sequence[tuple[int, ...]]] = {
-    "nvmlDeviceGetAPIRestriction": [(0,), (1,), (2,)],
-    "nvmlDeviceGetApplicationsClock": [(0,), (1,), (2,), (3,), (4,)],
-    "nvmlDeviceGetClock": [(t, i) for t in range(4) for i in range(4)],
-    "nvmlDeviceGetClockInfo": [(0,), (1,), (2,), (3,), (4,), (99,)],
-    "nvmlDeviceGetCpuAffinity": [(2,)],
-    "nvmlDeviceGetCpuAffinityWithinScope": [(2, 0), (2, 1)],
-    "nvmlDeviceGetDefaultApplicationsClock": [(0,), (1,), (2,), (3,), (4,)],
-    "nvmlDeviceGetDetailedEccErrors": [(e, c) for e in (0, 1) for c in (0, 1)],
-    "nvmlDeviceGetEncoderCapacity": [(0,), (1,), (2,), (3,)],
-    "nvmlDeviceGetFanControlPolicy_v2": [(0,)],
-    "nvmlDeviceGetFanSpeed_v2": [(0,)],
-    "nvmlDeviceGetGpuInstanceById": [(0,), (1,), (14,), (99,)],
-    "nvmlDeviceGetGpuInstanceProfileInfoById": [(19,), (0,), (5,), (99,)],
-    "nvmlDeviceGetGpuInstanceRemainingCapacity": [(0,), (5,), (9,), (14,), (15,), (19,), (20,), (1,), (99,)],
-    "nvmlDeviceGetInforomVersion": [(0,), (1,), (2,), (3,), (4,)],
-    "nvmlDeviceGetMaxClockInfo": [(0,), (1,), (2,), (3,), (4,), (99,)],
-    "nvmlDeviceGetMaxCustomerBoostClock": [(0,), (1,), (2,), (3,), (4,)],
-    "nvmlDeviceGetMemoryAffinity": [(1, 0), (1, 1)],
-    "nvmlDeviceGetMemoryErrorCounter": [(e, c, w) for e in (0, 1) for c in (0, 1) for w in (0, 1, 2, 7)],
-    "nvmlDeviceGetMigDeviceHandleByIndex": [(0,), (6,), (7,), (99,)],
-    "nvmlDeviceGetMinMaxClockOfPState": [(0, 0), (2, 0), (0, 2)],
-    "nvmlDeviceGetNvLinkCapability": [(0, c) for c in range(6)] + [(18, 0)],
-    "nvmlDeviceGetNvLinkErrorCounter": [(0, 0), (18, 0)],
-    "nvmlDeviceGetNvLinkRemoteDeviceType": [(0,), (18,)],
-    "nvmlDeviceGetNvLinkRemotePciInfo": [(0,), (18,)],
-    "nvmlDeviceGetNvLinkState": [(link,) for link in range(19)],
-    "nvmlDeviceGetNvLinkUtilizationControl": [(0, 0)],
-    "nvmlDeviceGetNvLinkUtilizationCounter": [(0, 0)],
-    "nvmlDeviceGetNvLinkVersion": [(0,), (17,), (18,)],
-    "nvmlDeviceGetPcieThroughput": [(0,), (1,), (2,)],
-    "nvmlDeviceGetProcessUtilization": [(0,)],
-    "nvmlDeviceGetProcessesUtilizationInfo": [(0,)],
-    "nvmlDeviceGetRetiredPages": [(0,), (1,)],
-    "nvmlDeviceGetRetiredPages_v2": [(0,), (1,)],
-    "nvmlDeviceGetRunningProcessDetailList": [(v, m) for v in (pynvml.nvmlProcessDetailList_v1,) for m in range(4)],
-    "nvmlDeviceGetSupportedGraphicsClocks": [(3201,), (1,)],
-    "nvmlDeviceGetTargetFanSpeed": [(0,)],
-    "nvmlDeviceGetTemperature": [(0,), (1,)],
-    "nvmlDeviceGetTemperatureThreshold": [(kind,) for kind in range(9)],
-    "nvmlDeviceGetTemperatureV": [(0,), (1,)],
-    "nvmlDeviceGetTemperatureV1": [(0,), (1,)],
-    "nvmlDeviceGetThermalSettings": [(0,), (15,)],
-    "nvmlDeviceGetTopologyNearestGpus": [(0,), (10,), (20,), (30,), (40,), (50,)],
-    "nvmlDeviceGetTotalEccErrors": [(e, c) for e in (0, 1) for c in (0, 1)],
-    "nvmlDeviceGetViolationStatus": [(kind,) for kind in range(6)],
-}
-# Functions that fill a structure of the caller's: function, structure, its version.
-_FILLED = {
-    "nvmlDeviceGetAdaptiveTgpModeInfo_v1": ("c_nvmlAdaptiveTgpModeInfo_v1_t", 1),
-    "nvmlDeviceGetBankRemapperStatus_v1": ("c_nvmlEccBankRemapperStatus_v1_t", 1),
-    "nvmlDeviceGetCapabilities": ("c_nvmlDeviceCapabilities_v1_t", 1),
-    "nvmlDeviceGetClockOffsets": ("c_nvmlClockOffset_t", 1),
-    "nvmlDeviceGetGpuFabricInfo": ("c_nvmlGpuFabricInfo_t", 1),
-    "nvmlDeviceGetGpuFabricInfoV": ("c_nvmlGpuFabricInfo_v2_t", 2),
-    "nvmlDeviceGetNvLinkInfo": ("c_nvmlNvLinkInfo_v1_t", 1),
-    "nvmlDeviceGetNvlinkBwMode": ("c_nvmlNvlinkGetBwMode_v1_t", 1),
-    "nvmlDeviceGetNvlinkSupportedBwModes": ("c_nvmlNvlinkSupportedBwModes_v1_t", 1),
-    "nvmlDeviceGetPciInfoExt": ("nvmlPciInfoExt_v1_t", 1),
-    "nvmlDeviceGetPlatformInfo": ("c_nvmlPlatformInfo_v2_t", 2),
-    "nvmlDeviceGetSramEccErrorStatus": ("c_nvmlEccSramErrorStatus_v1_t", 1),
-}
-PROCESS_CALLS = (
-    "nvmlDeviceGetMemoryInfo",
-    "nvmlDeviceGetMemoryInfo_v2",
-    "nvmlDeviceGetBAR1MemoryInfo",
-    "nvmlDeviceGetUtilizationRates",
-    "nvmlDeviceGetComputeRunningProcesses",
-    "nvmlDeviceGetComputeRunningProcesses_v2",
-    "nvmlDeviceGetComputeRunningProcesses_v3",
-    "nvmlDeviceGetGraphicsRunningProcesses",
-    "nvmlDeviceGetGraphicsRunningProcesses_v2",
-    "nvmlDeviceGetMPSComputeRunningProcesses",
-    "nvmlDeviceGetMPSComputeRunningProcesses_v2",
-    *(f"nvmlDeviceGetRunningProcessDetailList{args}" for args in _ARGUMENTS["nvmlDeviceGetRunningProcessDetailList"]),
-)
-"""What tells of a process on the GPU."""
 
 
 def _filled(name: str) -> Call:
     def call(gpu: Any) -> Any:
-        kind, number = _FILLED[name]
+        kind, number = FILLED[name]
         structure = getattr(pynvml, kind)()
         if "version" in {field[0] for field in structure._fields_}:
             structure.version = ctypes.sizeof(structure) | number << 24
@@ -196,10 +71,10 @@ def of_device() -> dict[str, Call]:
         if not name.startswith(("nvmlDeviceGet", "nvmlDeviceIs", "nvmlGpmQuery")) or any(x in name for x in _NOT_ASKED):
             continue
         needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
-        if name in _FILLED:
+        if name in FILLED:
             calls[name] = _filled(name)
-        elif name in _ARGUMENTS:
-            for arguments in _ARGUMENTS[name]:
+        elif name in ARGUMENTS:
+            for arguments in ARGUMENTS[name]:
                 label = f"{name}({', '.join(map(str, arguments))})"
                 calls[label] = by_label(label)
         elif len(needed) == 1 and not name.startswith("nvmlDeviceGetHandleBy"):
@@ -216,7 +91,7 @@ def by_label(label: str) -> Call:
     if label in _SPECIAL:
         return _SPECIAL[label]
     name, has, rest = label.partition("(")
-    if name in _FILLED:
+    if name in FILLED:
         return _filled(name)
     function = getattr(pynvml, name)
     arguments = ast.literal_eval(f"({rest[:-1]},)") if has else ()

@@ -21,7 +21,7 @@ from typing import Any
 
 import pynvml
 
-from . import cuda, nvml_calls, nvml_checks
+from . import cuda, nvml_calls, nvml_checks, nvml_tables
 
 HELD_MIB = 2048
 
@@ -48,8 +48,8 @@ def record(with_cuda: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "what": what(gpus),
         "gpus": count,
-        "changing": sorted(nvml_calls.CHANGING),
-        "identity": sorted(nvml_calls.IDENTITY),
+        "changing": sorted(nvml_tables.CHANGING),
+        "identity": sorted(nvml_tables.IDENTITY),
         "system": {name: nvml_calls.answer(call) for name, call in nvml_calls.of_system().items()},
         "init_shutdown_us": times,
         "idle": idle(gpus[0]),
@@ -123,7 +123,7 @@ def with_one_process(gpus: list[Any]) -> dict[str, Any]:
 
 
 def of_processes(gpu: Any) -> dict[str, Any]:
-    return {label: nvml_calls.answer(nvml_calls.by_label(label), gpu) for label in nvml_calls.PROCESS_CALLS}
+    return {label: nvml_calls.answer(nvml_calls.by_label(label), gpu) for label in nvml_tables.PROCESS_CALLS}
 
 
 def of_pid(pid: int) -> dict[str, Any]:
@@ -150,9 +150,8 @@ def scrubbed(found: dict[str, Any]) -> dict[str, Any]:
         replace[serial] = str(1650000000000 + index)
     for gpu_calls in [found["idle"], *(other["idle"] for other in found.get("other_gpus", {}).values())]:
         for label, one in gpu_calls.items():
-            name = nvml_calls.base(label)
-            if name in nvml_calls.IDENTITY and name not in ("nvmlDeviceGetUUID", "nvmlDeviceGetSerial") and "ok" in one:
-                one["ok"] = blank(one["ok"])
+            if nvml_calls.base(label) in nvml_tables.IDENTITY - {"nvmlDeviceGetUUID", "nvmlDeviceGetSerial"}:
+                one.update({"ok": blank(one["ok"])} if "ok" in one else {})
     text = json.dumps(found)
     for old, new in replace.items():
         text = text.replace(old, new)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import signal
 import subprocess
 import time
@@ -47,7 +49,7 @@ def test_a_cuda_process_and_a_monitor(to: Comparisons, gpus: list[ElementTree.El
         to.same("processes and their memory, MiB", listed, smi.processes(theirs))
         own = found.get(work.pid, {})
         to.within("own process, MiB", own.get("memory_mib"), HELD_MIB, HELD_MIB + LARGEST_CONTEXT_MIB)
-        expected = ("compute", ticks(work.pid), None, None, "root")
+        expected = ("compute", ticks(work.pid), None, None, pwd.getpwuid(os.getuid()).pw_name)
         to.same(
             "own process", tuple(own.get(key) for key in ("kind", "start_ticks", "gi_id", "ci_id", "user")), expected
         )
