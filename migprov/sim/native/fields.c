@@ -117,6 +117,13 @@ static Value scoped(const State *state, const Gpu *gpu, const nvmlFieldValue_t *
     return if_known(number(average ? gpu->board.memory_power_mw : 0));
 }
 
+/* Power of the whole GPU, of the module that it sits on, of its memory: of the last two only one number is recorded. */
+static Value of_scope(const Board *board, unsigned field, unsigned scope)
+{
+    enum { AVERAGE = 185, OF_MEMORY = 2 };
+    return if_known(number(field == AVERAGE && scope == OF_MEMORY ? board->memory_power_mw : 0));
+}
+
 /* Numbers that a driver 580 does not have at all. */
 static int unheard_of(unsigned field)
 {
