@@ -69,6 +69,7 @@ WORLDS: dict[str, World] = {
         setup=("export SLURM_CONF={conf}",),
         swaps={"/etc/slurm/slurm.conf": "{conf}"},
     ),
+    "docs/simulator.md": World(nodes=0),  # it makes a machine of its own
     # It starts ten nodes of its own, and ends with a look at a fleet that is there.
     "docs/quickstart.md": World(),
 }
