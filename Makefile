@@ -7,6 +7,8 @@ SHELL := /bin/bash
 VENV := .venv/bin
 # Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
 ARGS ?=
+ALL ?=
+WORKERS ?= 2
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 
 help: ## this list
@@ -25,8 +27,9 @@ dev: setup ## a virtual environment in .venv with the package and its tools, rea
 demo: setup ## the voice pipeline on simulated GPUs: three cards half empty, then two, one free
 	@$(VENV)/python -m demo $(ARGS)
 
-test: setup tools ## all tests, on simulated nodes behind real OpenSSH
-	@$(VENV)/python -m pytest -n 2 --dist loadfile $(ARGS)
+# The long tests too: make test ALL=1
+test: setup tools ## the tests, on simulated nodes behind real OpenSSH; ALL=1: the long ones too
+	@$(VENV)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(ALL),--all) $(ARGS)
 
 docs: setup ## the site, with the reference made from the code: build/site/index.html
 	@$(VENV)/python -m docs._site
@@ -63,11 +66,11 @@ hardware: setup ## the tests on this machine's real GPUs, whose MIG mode is off 
 
 boot: setup ## the restore at boot under a real systemd (root; the first time makes a root file system, 90 s)
 	@scripts/boot-root.sh >/dev/null
-	@$(VENV)/python -m pytest tests/boot $(ARGS)
+	@$(VENV)/python -m pytest --all tests/boot $(ARGS)
 
 kubernetes: setup ## the tests against a real Kubernetes API server (the first time builds one, 6 minutes and more)
 	@scripts/kubernetes.sh >/dev/null
-	@$(VENV)/python -m pytest tests/kubernetes $(ARGS)
+	@$(VENV)/python -m pytest --all tests/kubernetes $(ARGS)
 
 sanity: setup ## ansible-test sanity; wheel and sdist on each Python here, and with the oldest dependencies (PyPI, minutes)
 	@scripts/sanity.sh

@@ -17,6 +17,34 @@ if TYPE_CHECKING:
     from migprov.sim.nodes import Fleet
 
 ROOT = Path(__file__).resolve().parents[1]
+# What takes longest is begun first, so that the workers end together (pytest --no-loadscope-reorder keeps this order).
+# Areas that are long as a whole; make boot and make kubernetes run them, too.
+LONG_AREAS = ("boot", "kubernetes")
+LONGEST = ("kubernetes", "boot", "slurm", "roll", "ansible", "e2e", "docs", "faults", "repo", "capacity", "connect")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run the tests marked long, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the long tests unless --all asks for them; begin with the areas that take longest."""
+    if not config.getoption("--all"):
+        config.hook.pytest_deselected(items=[item for item in items if is_long(item)])
+        items[:] = [item for item in items if not is_long(item)]
+    rank = {area: number for number, area in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(area_of(item), len(rank)))
+
+
+def is_long(item: pytest.Item) -> bool:
+    """Whether the test runs only when all are asked for."""
+    return item.get_closest_marker("long") is not None or area_of(item) in LONG_AREAS
+
+
+def area_of(item: pytest.Item) -> str:
+    """The folder of tests/ that a test lies in."""
+    path = item.path.relative_to(ROOT / "tests")
+    return path.parts[0] if len(path.parts) > 1 else ""
 
 
 class FleetFactory(Protocol):
