@@ -26,7 +26,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/migprov-nvidia-smi-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/lists/partial" "$work/archives/partial" "$work/made" "${folder%/*}"
 apt=(apt-get -qq -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=- -o Dir::Cache="$work"
-    -o Dir::State::lists="$work/lists" -o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none)
+    -o Dir::State::lists="$work/lists" -o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none
+    -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Acquire::Retries=1)
 
 # The machine's own mirrors of the release it runs.
 release=$(. /etc/os-release && echo "${VERSION_CODENAME:-$suite}")

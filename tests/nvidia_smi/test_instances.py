@@ -83,6 +83,20 @@ def test_names_ids_and_placements(machine: Callable[..., Machine], asked: str, e
     assert sorted(rows) == expected
 
 
+@pytest.mark.parametrize(
+    ("rotated", "ids"), [(False, [13, 11, 12, 7, 8, 9, 10]), (True, [9, 7, 8, 11, 12, 13, 14])], ids=["SXM", "PCIe"]
+)
+def test_seven(machine: Callable[..., Machine], rotated: bool, ids: list[int]) -> None:
+    """In the order that was recorded of H100s; listed by id."""
+    one = machine("1xH100-80GB-SXM", rotated=rotated)
+    one.did("-mig", "1")
+    said = one.did("mig", "-cgi", ",".join(["19"] * 7), "-C").splitlines()
+    made = [line for each in ids for line in (GI.format(each, 0, "1g.10gb", 19), CI.format(0, each, "1g.10gb", 0))]
+    assert said == made
+    assert [int(row[4]) for row in one.rows("mig", "-lgi")] == sorted(ids)
+    assert [int(row[1]) for row in one.rows("mig", "-lci")] == sorted(ids)
+
+
 def test_a_list_that_does_not_fit_leaves_what_came_before(machine: Callable[..., Machine]) -> None:
     """As recorded of an A100: the ids, the end, and that the three stay."""
     one = machine("1xA100-40GB", rotated=False)

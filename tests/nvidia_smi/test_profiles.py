@@ -64,3 +64,16 @@ def test_compute_instance_profiles(cut: Machine, product: dict[str, Any]) -> Non
         name = whole["name"] if spans else f"{each['slice_count']}c.{whole['name']}"
         assert row[3:5] == [name, f"{each['profile_id']}*" if spans else str(each["profile_id"])]
         assert each["sm_count"] in (None, int(row[6]))
+
+
+def test_summary_of_a_cut_card(cut: Machine, product: dict[str, Any]) -> None:
+    """The table of MIG devices: memory, BAR1, SMs, errors, and the engines that the instance has."""
+    profile = max(product["gi_profiles"], key=lambda each: each["max_instances"])
+    cut.did("mig", "-cgi", str(profile["profile_id"]), "-C")
+    (instance,) = cut.node.show()["gpus"][0]["instances"]
+    bar1 = 1 << (product["memory_total_mib"] - 1).bit_length()
+    share = bar1 // product["memory_slices"] * profile["placement_size"] - 1
+    engines = [profile[name] for name in ("copy_engines", "encoders", "decoders", "ofa", "jpeg")]
+    memory = f"0MiB / {profile['memory_mib']}MiB {profile['sm_count']} 0"
+    expected = f"0 {instance['gi_id']} 0 0 {memory} {' '.join(map(str, engines))} 0MiB / {share}MiB"
+    assert [row for row in cut.rows() if len(row) > 15 and row[1].isdigit()] == [expected.split()]
