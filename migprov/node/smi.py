@@ -13,8 +13,8 @@ _LIMIT_S = 120.0
 def reset(uuid: str, index: int) -> None:
     """Reset one GPU with ``nvidia-smi --gpu-reset``; raises ResetRefused with what it answered.
 
-    nvidia-smi looks for a UUID on every GPU and gives up at the first that is lost or tells none, before it did
-    anything; an index it takes as it is.
+    nvidia-smi 535, on the simulated driver, looks for a UUID on every GPU and gives up at the first that is lost or
+    tells none, before it did anything; an index it takes as it is.
     """
     code, answer = _run(uuid or str(index))
     if code != 0 and uuid and answer.startswith("Problem with GPU "):

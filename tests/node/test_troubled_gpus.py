@@ -100,7 +100,7 @@ def test_a_lost_gpu_is_not_reset(machine):
 
 @pytest.mark.parametrize("lost", [0, 2])
 def test_a_lost_gpu_does_not_keep_another_from_its_reset(machine, lost):
-    """nvidia-smi looks for a UUID on every GPU, and gives up at the lost one."""
+    """nvidia-smi 535 was seen to look for a UUID on every GPU, and to give up at the lost one."""
     node = machine("3xA100-80GB")
     node.sim.fault(lost, lost=True)
     node.sim.fault(1, remap_pending=True)
