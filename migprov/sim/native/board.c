@@ -33,7 +33,8 @@ EXPORT nvmlReturn_t nvmlDeviceGetInforomImageVersion(nvmlDevice_t device, char *
 }
 
 /* Objects: OEM, ECC, power, and one more; no board recorded has the last two. */
-EXPORT nvmlReturn_t nvmlDeviceGetInforomVersion(nvmlDevice_t device, unsigned int object, char *out, unsigned int length)
+EXPORT nvmlReturn_t nvmlDeviceGetInforomVersion(nvmlDevice_t device, unsigned int object, char *out,
+                                                unsigned int length)
 {
     return version(CALL_nvmlDeviceGetInforomVersion, device, object < 4 ? (int)object + 1 : -1, out, length);
 }
@@ -43,7 +44,8 @@ DEVICE_NUMBER(nvmlDeviceGetModuleId, NEEDS_GPU, g, (unsigned)call.target.index +
 DEVICE_NUMBERS(nvmlDeviceGetGspFirmwareMode, unsigned int, NEEDS_GPU, g->architecture >= 7, 1, 1)
 
 /* A sum over what is written on the board: one that belongs to this board alone. */
-DEVICE_NUMBER(nvmlDeviceGetInforomConfigurationChecksum, NEEDS_GPU, *g->board.inforom_image, (unsigned)(g->pdi & 0xFFFFFFFF))
+DEVICE_NUMBER(nvmlDeviceGetInforomConfigurationChecksum, NEEDS_GPU, *g->board.inforom_image,
+              (unsigned)(g->pdi & 0xFFFFFFFF))
 
 typedef struct {
     unsigned int version;

@@ -1,4 +1,4 @@
-/* Clocks: the highest and those of the idle card as recorded of the board; which can be had, and what holds them down. */
+/* Clocks: the highest and those of the idle card, as recorded; which can be had, and what holds them down. */
 #include "answer.h"
 #include "call.h"
 
@@ -53,7 +53,8 @@ EXPORT nvmlReturn_t nvmlDeviceGetClock(nvmlDevice_t device, unsigned int type, u
 }
 
 /* `count` is the room, then the number there is. */
-static nvmlReturn_t give_list(Call *call, unsigned *count, unsigned *list, unsigned first, unsigned number, unsigned step)
+static nvmlReturn_t give_list(Call *call, unsigned *count, unsigned *list, unsigned first, unsigned number,
+                              unsigned step)
 {
     if (!number)
         return leave(call, NVML_ERROR_NOT_SUPPORTED);

@@ -1,4 +1,4 @@
-/* The media engines, which nothing uses: their utilisation, which a GPU in MIG mode does not tell, and their sessions. */
+/* The media engines, which nothing uses: their utilisation, not told of a GPU in MIG mode, and their sessions. */
 #include "call.h"
 
 enum { PERIOD_US = 100000 };

@@ -4,8 +4,9 @@
 #include "answer.h"
 #include "call.h"
 
-enum { TYPE_LIMIT = 0, TYPE_UINT = 1, TYPE_ULONGLONG = 3 }; /* limits are recorded with type 0, their number as an int */
-enum { FIELDS_END = 301, THRESHOLD_GPU = 3, LINKS_TO_SWITCH = 147 };
+/* Limits were recorded with type 0; their number is an int nevertheless. */
+enum { TYPE_LIMIT = 0, TYPE_UINT = 1, TYPE_ULONGLONG = 3 };
+enum { THRESHOLD_GPU = 3, LINKS_TO_SWITCH = 147 };
 
 typedef struct {
     int known, type;
@@ -85,8 +86,10 @@ static Value look_up(const State *state, const Gpu *gpu, unsigned field)
         return counter(0);
     if ((field >= 74 && field <= 81) || (field >= 269 && field <= 271)) /* what held the clocks down, ns */
         return (Value){hopper, TYPE_ULONGLONG, 0};
-    if ((field >= 173 && field <= 183) || field == 169 || (field >= 94 && field <= 95) || (field >= 197 && field <= 198))
-        return (Value){hopper || field == 94 || field == 95, TYPE_UINT, 0}; /* errors and bytes of PCI Express */
+    if (field == 94 || field == 95) /* replays of PCI Express */
+        return number(0);
+    if ((field >= 173 && field <= 183) || field == 169 || (field >= 197 && field <= 198)) /* its errors and bytes */
+        return (Value){hopper, TYPE_UINT, 0};
     if (field >= 226 && field <= 230) /* no reset wanted, no atomics, no recovery to be done */
         return (Value){hopper, TYPE_UINT, field == 226 ? gpu->requires_reset : 0};
     switch (field) {
@@ -117,17 +120,10 @@ static Value scoped(const State *state, const Gpu *gpu, const nvmlFieldValue_t *
     return if_known(number(average ? gpu->board.memory_power_mw : 0));
 }
 
-/* Power of the whole GPU, of the module that it sits on, of its memory: of the last two only one number is recorded. */
-static Value of_scope(const Board *board, unsigned field, unsigned scope)
-{
-    enum { AVERAGE = 185, OF_MEMORY = 2 };
-    return if_known(number(field == AVERAGE && scope == OF_MEMORY ? board->memory_power_mw : 0));
-}
-
 /* Numbers that a driver 580 does not have at all. */
 static int unheard_of(unsigned field)
 {
-    return field == 274 || (field >= 289 && field <= 293) || (field >= 296 && field < FIELDS_END) || field >= FIELDS_END;
+    return field == 274 || (field >= 289 && field <= 293) || field >= 296;
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values)

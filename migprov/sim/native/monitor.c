@@ -103,7 +103,7 @@ enum { VIRTUALIZATION_NONE = 0, VIRTUALIZATION_PASSTHROUGH = 1 };
 
 DEVICE_NUMBER(nvmlDeviceGetMinorNumber, NEEDS_GPU, g, g->minor)
 DEVICE_NUMBER(nvmlDeviceGetArchitecture, NEEDS_GPU, g, g->architecture)
-DEVICE_NUMBER(nvmlDeviceGetNumGpuCores, NEEDS_GPU, g, g->cores)
+DEVICE_NUMBER(nvmlDeviceGetNumGpuCores, NEEDS_GPU, !g->mig_current, g->cores) /* documented: not of a cut GPU */
 DEVICE_NUMBER(nvmlDeviceGetMultiGpuBoard, NEEDS_GPU, g, 0)
 DEVICE_NUMBER(nvmlDeviceGetBoardId, NEEDS_GPU, g, g->pci_domain << 16 | g->pci_bus << 8 | g->pci_device)
 DEVICE_NUMBER(nvmlDeviceGetComputeMode, NEEDS_GPU, g, g->compute_mode)
