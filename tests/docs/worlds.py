@@ -18,7 +18,7 @@ import yaml
 
 from migprov.sim.nodes import Fleet, open_fleet, up
 
-from . import pages, services
+from . import exceptions, pages, services, warm
 
 EXAMPLE = "inventories/layouts/voice.yml"
 
@@ -44,6 +44,8 @@ STANDARD: Mapping[str, str] = {
     "workloads.yml": "demo/workloads.yml",
 }
 EMPTY = World(nodes=0)
+FEW = 2
+"""Up to so many calls of migprov on a page are started from nothing; for more of them see `warm.py`."""
 
 # Where a page needs something else than the standard.
 WORLDS: dict[str, World] = {
@@ -129,7 +131,16 @@ def prepared(page: str) -> Iterator[Place]:
             "COLUMNS": "120",
             "SIM": str(base / "sim"),
         }
+        if len(_calls(page)) > FEW:
+            ready = stack.enter_context(warm.ready(base / "bin", env))
+            env["PATH"] = f"{ready}:{env['PATH']}"
         yield Place(folder, env, world, known)
+
+
+def _calls(page: str) -> list[pages.Command]:
+    """Of migprov, on that page."""
+    every = [command for block in pages.blocks(page) for command in pages.commands(block)]
+    return [each for each in every if "migprov " in each.text and not exceptions.of_command(each)]
 
 
 def _inventory(folder: Path, fleet: Fleet, world: World, known: Mapping[str, str]) -> None:
