@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -165,6 +166,29 @@ def test_what_migprov_made(machine: Callable[..., Machine], tmp_path: Path) -> N
     assert [step["action"] for step in again["steps"]] == ["create_gpu_instance", "create_compute_instance"]
     assert instances(again["after"], 0) == instances(made["after"], 0)
     assert len(one.rows("mig", "-lgi")) == 3
+
+
+def test_xml(machine: Callable[..., Machine]) -> None:
+    """MIG devices in `-q -x`, two of one GPU instance among them."""
+    two = machine("1xT4,1xH100-80GB-SXM", rotated=False)
+    two.did("-mig", "1")
+    two.did("mig", "-cgi", "3g.40gb:0,1g.10gb:4")
+    two.did("mig", "-gi", "1", "-cci", "1,0")
+    two.did("mig", "-gi", "11", "-cci")
+    plain, cut = ElementTree.fromstring(two.did("-q", "-x")).iter("gpu")
+    assert [gpu.findtext("mig_mode/current_mig") for gpu in (plain, cut)] == ["N/A", "Enabled"]
+    names = ("index", "gpu_instance_id", "compute_instance_id")
+    shared = "device_attributes/shared/multiprocessor_count"
+    rows = [
+        [device.findtext(name) for name in (*names, shared, "fb_memory_usage/total")]
+        for device in cut.iter("mig_device")
+    ]
+    assert rows == [
+        ["0", "1", "0", "32", "40448 MiB"],
+        ["1", "1", "1", "16", "40448 MiB"],
+        ["2", "11", "0", "16", "9984 MiB"],
+    ]
+    assert plain.findtext("mig_devices", "").strip() == "None"
 
 
 def test_no_longer_cut(machine: Callable[..., Machine]) -> None:
