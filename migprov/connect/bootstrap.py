@@ -1,6 +1,7 @@
-# The first lines that run on a node: `python -c <this> run|install DIGEST SIZE REQUEST_FILE PROGRAM_FILE`.
-# They travel in the command line, so they are short; comments and blank lines are stripped (command.py).
-# Python 2.7 must be able to parse them, to be told that it is too old. No single quotes, no backslashes:
+# What runs on a node that does not have the program, or where quick.py found anything amiss:
+# `python -c <this> run|install DIGEST SIZE REQUEST_FILE PROGRAM_FILE`.
+# It travels in the command line, so it is short; comments and blank lines are stripped (command.py).
+# Python 2.7 must be able to parse it, to be told that it is too old. No single quotes, no backslashes:
 # the text must pass through sh, csh and fish. It finds the program by its hash, or stores it, and runs it.
 # "-" stands for an argument that is not given. The exit statuses are those of command.py.
 import sys
@@ -114,20 +115,6 @@ def install():
     return here
 
 
-def twin():
-    # type: () -> str
-    # The same program as this interpreter compiled it before, which starts much faster.
-    for n in os.listdir(here):
-        if n.startswith(prefix):
-            try:
-                zip = opened(n, n[len(prefix) : -8])
-                zipimport.zipimporter(zip).get_code("__main__")
-                return zip
-            except Exception:
-                broken.append(n)
-    return ""
-
-
 here = ""
 try:
     here = install() if mode == "install" else checked()
@@ -137,19 +124,22 @@ except OSError as e:
         stop(110, "not there")
     stop(114, folder + ": " + str(e.strerror))
 sys.path.insert(0, zip)
-broken = []  # type: list[str]
-run = ""
+program = os.path.join(folder, name)
+twin = None
+fd = -1
 # Whatever goes wrong with the twin, the program runs as it is.
 try:
-    prefix = digest + "-" + sys.implementation.cache_tag + "-"
-    run = twin()
-    if mode == "install" or not run:
-        __import__("migprov_twin").refresh(here, zip, os.path.join(folder, name), prefix, run, broken)
-        run = run or twin()
+    keeper = __import__("migprov_twin.twin", fromlist=["twin"])
+    twin, fd = keeper.refresh(here, zip, program, digest, mode == "install")
 except Exception:  # noqa: S110
     pass
-sys.path[0] = run or zip
-if request != "-":
-    os.dup2(os.open(request, os.O_RDONLY), 0)
-sys.argv[:] = [os.path.join(folder, name)]
-exec(zipimport.zipimporter(sys.path[0]).get_code("__main__"), {"__name__": "__main__"})
+if twin:
+    sys.path.pop(0)
+    inside = {}  # type: ignore[var-annotated]
+    exec(twin[0], inside)
+    inside["run"](twin, program, fd, request)
+else:
+    if request != "-":
+        os.dup2(os.open(request, os.O_RDONLY), 0)
+    sys.argv[:] = [program]
+    exec(zipimport.zipimporter(zip).get_code("__main__"), {"__name__": "__main__"})

@@ -2,7 +2,7 @@
 
 *run* finds the program on the node by its hash and runs it with the request on standard input; *install*
 takes the program and then the request on standard input, stores the program, and runs it. See
-`bootstrap.py` for what happens on the node.
+`quick.py` and `bootstrap.py` for what happens on the node.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def run_command(digest: str, *, python: str | None = None, request_file: str | N
     The request comes on standard input, or from `request_file` on the node where a connection cannot pipe.
     `python` is the interpreter to use; None: the first one of the usual places that is 3.8 or newer.
     """
-    return _command(python, "run", digest, "-", request_file or "-", "-")
+    # The bootstrap goes along for the case that not all is well, and is not even compiled when all is.
+    arguments = ("run", digest, "-", request_file or "-", "-", _lines("bootstrap.py"))
+    return _command(python, _lines("quick.py"), *arguments)
 
 
 def install_command(
@@ -87,11 +89,13 @@ def install_command(
 
     Standard input carries the program, then the request; either comes from its file on the node if given.
     """
-    return _command(python, "install", digest, str(size), request_file or "-", program_file or "-")
+    return _command(
+        python, _lines("bootstrap.py"), "install", digest, str(size), request_file or "-", program_file or "-"
+    )
 
 
 def _command(python: str | None, *arguments: str) -> str:
-    words = " ".join(shlex.quote(word) for word in (_bootstrap(), *arguments))
+    words = " ".join(shlex.quote(word) for word in arguments)
     pythons = " ".join(shlex.quote(one) for one in ((python,) if python else _PYTHONS))
     # A Python that is too old, or a name that leads nowhere, gives way to the next; the worst that was
     # met is the answer when none is left. Standard input is untouched until a Python is new enough.
@@ -103,9 +107,9 @@ def _command(python: str | None, *arguments: str) -> str:
 
 
 @cache
-def _bootstrap() -> str:
+def _lines(file: str) -> str:
     # One exec("...") on one line: csh allows no line break within quotes.
-    source = resources.files(__package__).joinpath("bootstrap.py").read_text("utf-8")
+    source = resources.files(__package__).joinpath(file).read_text("utf-8")
     bare = [line.partition("  # ")[0] for line in source.splitlines()]
     lines = [line for line in bare if line.strip() and not line.lstrip().startswith("#")]
     shorter = [" " * ((len(line) - len(line.lstrip())) // 4) + line.lstrip() for line in lines]

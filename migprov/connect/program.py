@@ -1,4 +1,4 @@
-"""The node program as one file: a zipapp of `migprov/mig`, `migprov/node`, `pynvml.py` and `twin.py`.
+"""The node program as one file: a zipapp of `migprov/mig`, `migprov/node`, `pynvml.py` and what keeps it compiled.
 
 Byte for byte the same for the same sources (order, times and permissions are fixed), so that its SHA-256
 can be its name on every node.
@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
-import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from ..mig import geometry
+
 PACKAGE = "migprov_node"
-TWIN = "migprov_twin.py"  # what the bootstrap calls to keep the program compiled
-TWIN_SOURCE = Path(__file__).with_name("twin.py")
+TWIN = "migprov_twin"  # what the bootstrap calls to keep the program compiled
+_TWIN_PARTS = ("kept.py", "twin.py")
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _MAIN = f"""\
 import sys
@@ -56,13 +57,16 @@ def _files() -> Iterator[tuple[str, bytes]]:
             if path.suffix == ".py":
                 yield name, path.read_bytes()
             elif path.suffix == ".json":
-                yield name, _minified(path.read_bytes())
-    yield TWIN, TWIN_SOURCE.read_bytes()
+                yield name, geometry.for_nodes(path.read_bytes())
+    yield from twin_files()
     yield "pynvml.py", _pynvml().read_bytes()
 
 
-def _minified(text: bytes) -> bytes:
-    return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=True).encode()
+def twin_files() -> Iterator[tuple[str, bytes]]:
+    """The part that keeps a program compiled on the node; it knows nothing of what the program does."""
+    yield f"{TWIN}/__init__.py", b""
+    for part in _TWIN_PARTS:
+        yield f"{TWIN}/{part}", Path(__file__).with_name(part).read_bytes()
 
 
 def _pynvml() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Optional
 
-_GRAMMAR = re.compile(r"(?:([1-9])c\.)?([1-9])g\.([1-9][0-9]{0,3})gb([+-][a-z]+(?:\.[a-z]+)?(?:,[+-]?[a-z.]+)*)?")
+_GRAMMAR = r"(?:([1-9])c\.)?([1-9])g\.([1-9][0-9]{0,3})gb([+-][a-z]+(?:\.[a-z]+)?(?:,[+-]?[a-z.]+)*)?"
 
 
 class BadProfileName(ValueError):
@@ -55,7 +55,7 @@ def parse(text: str) -> ProfileName:
             "(on an A100-80GB 19 is 1g.10gb and 3g.40gb is 9; on an A30 14 is 1g.6gb); write the name" % name
         )
     name = re.sub(r"gb\.me", "gb+me", name)
-    match = _GRAMMAR.fullmatch(name)
+    match = re.fullmatch(_GRAMMAR, name)
     if match is None:
         raise BadProfileName(
             "%r is not a MIG profile name; one looks like 3g.40gb, 1g.10gb+me or 1c.3g.40gb" % text[:80]

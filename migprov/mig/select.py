@@ -9,7 +9,7 @@ from .errors import BadRequest, GpuLost, NotMigCapable, UnknownGpu
 from .state import Gpu
 from .wanted import Entry, Selector, Selectors, WantedGpu
 
-_PCI = re.compile(r"(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])")
+_PCI = r"(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])"
 
 
 def chosen(gpus: Sequence[Gpu], selectors: Selectors) -> List[Gpu]:
@@ -102,7 +102,7 @@ def _one(gpus: Sequence[Gpu], selector: Selector) -> Gpu:
 
 def pci_address(text: str) -> Optional[str]:
     """A PCI bus id in one form, whichever of ``00000000:07:00.0``, ``0000:07:00.0``, ``07:00.0`` it came in."""
-    match = _PCI.fullmatch(text.strip().lower())
+    match = re.fullmatch(_PCI, text.strip().lower())
     if match is None:
         return None
     domain, bus, device, function = match.groups()

@@ -9,10 +9,10 @@ from typing import Any, Callable, Dict, Optional
 
 from ..mig import steps
 from ..mig.errors import MigError
-from . import boot, ending, tasks
 from . import request as requests
-from .engine import Outcome, differs, hangs, unexpected
+from . import tasks
 from .nvml import Nvml
+from .outcome import Outcome, differs, hangs, unexpected
 from .request import Request
 from .watchdog import Watchdog
 
@@ -85,6 +85,8 @@ def _error(outcome: Outcome) -> Optional[Dict[str, Any]]:
 def main() -> int:
     """The program. Its exit status is 0 whenever it could reply, also with an error; ``--boot FILE``: see boot.py."""
     if sys.argv[1:2] == ["--boot"]:
+        from . import boot
+
         return boot.main("".join(sys.argv[2:3]))
     try:
         reply = answer(requests.read(sys.stdin.buffer), _reply_and_leave)
@@ -98,6 +100,8 @@ def main() -> int:
 
 def _reply_and_leave(reply: Dict[str, Any]) -> None:
     """From the watchdog's thread: the main one hangs in the driver and cannot be ended in any other way."""
+    from . import ending
+
     _write(reply)
     ending.end_children()
     os._exit(0)

@@ -20,8 +20,8 @@ from ..mig.state import Gpu
 from ..mig.wanted import Entry, entries_from_json
 from . import journal, services, tasks
 from . import request as requests
-from .engine import Outcome, unexpected
 from .nvml import Nvml
+from .outcome import Outcome, unexpected
 from .read import read
 from .request import Request
 from .watchdog import Watchdog

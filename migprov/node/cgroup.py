@@ -6,8 +6,8 @@ import re
 from typing import NamedTuple, Optional
 
 # docker-<id>.scope, cri-containerd-<id>.scope, crio-<id>.scope, libpod-<id>.scope; with cgroupfs a plain <id>
-_CONTAINER = re.compile(r"(?:^|[-:])([0-9a-f]{64}|[0-9a-f]{32}-[0-9]{10})(?:\.scope)?$")
-_UNIT = re.compile(r"\.(?:service|scope|socket|mount)$")
+_CONTAINER = r"(?:^|[-:])([0-9a-f]{64}|[0-9a-f]{32}-[0-9]{10})(?:\.scope)?$"
+_UNIT = r"\.(?:service|scope|socket|mount)$"
 
 
 class Place(NamedTuple):
@@ -27,9 +27,9 @@ def place(text: str) -> Place:
     for line in text.splitlines():
         path = line.split(":", 2)[-1]
         for part in path.split("/"):
-            match = _CONTAINER.search(part)
+            match = re.search(_CONTAINER, part)
             if match:
                 container = match.group(1)
-            elif _UNIT.search(part) and container is None:
+            elif re.search(_UNIT, part) and container is None:
                 unit = part
     return Place(unit, container)

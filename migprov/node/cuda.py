@@ -23,6 +23,11 @@ _AT_ONCE = 8
 _AFTER_KILL_S = 5.0
 _OUT_OF_MEMORY = 2
 _CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from %s import cuda; cuda.main(sys.argv[2])"
+# the same where the program runs from its compiled twin, which is open
+_KEPT_CHILD = (
+    "import marshal, os, sys; n = int(sys.argv[1]); t = marshal.loads(os.pread(n, os.fstat(n).st_size, 4)); r = {}; "
+    "exec(t[0], r); r['offer'](t, '', n); from %s import cuda; cuda.main(sys.argv[2])"
+)
 
 
 class _Failed(Exception):
@@ -73,14 +78,17 @@ def failures(found: Dict[str, Dict[str, Any]]) -> List[str]:
 def _begin(uuid: str) -> "subprocess.Popen[bytes]":
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     # the program may run through a descriptor; the child needs that one under the same number
+    kept: Optional[int] = getattr(sys.modules[__name__].__loader__, "descriptor", None)
     opened = re.match(r"/proc/self/fd/([0-9]+)(?:/|$)", root)
+    code, where = (_CHILD, root) if kept is None else (_KEPT_CHILD, str(kept))
+    descriptor = int(opened.group(1)) if opened else kept
     return subprocess.Popen(
-        [sys.executable, "-E", "-s", "-S", "-c", _CHILD % __package__, root, uuid],
+        [sys.executable, "-E", "-s", "-S", "-c", code % __package__, where, uuid],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": uuid, "CUDA_CACHE_DISABLE": "1"},
-        pass_fds=(int(opened.group(1)),) if opened else (),
+        pass_fds=() if descriptor is None else (descriptor,),
     )
 
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import signal
 import time
-import traceback
 from contextlib import contextmanager, suppress
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from ..mig import steps
 from ..mig.drain import Drain
 from ..mig.errors import GpuBusy, MigError
 from ..mig.history import as_entries
 from ..mig.plan import Planned, predict
-from ..mig.state import Gpu, State
+from ..mig.state import State
 from ..mig.steps import Step
 from . import act, ending, journal, services
-from .errors import DriverHangs, EffectMissing, Stopped
+from .errors import EffectMissing, Stopped
 from .holders import Holders
 from .kernel import modules_on_top
 from .nvml import Nvml
+from .outcome import Outcome, differs, hangs, shape, unexpected
 from .read import read
 from .watchdog import Watchdog
 
@@ -27,18 +27,6 @@ _SETTLE_S = 10.0
 _PAUSE_S = 0.2
 _DRAINING = (steps.STOP_SERVICE, steps.WAIT_FOR_PROCESS, steps.END_PROCESS)
 _SERVICES = (steps.STOP_SERVICE, steps.START_SERVICE)
-
-
-class Outcome(NamedTuple):
-    """What a task did. ``error`` is set when it failed; then ``steps`` were done and ``undone`` taken back."""
-
-    before: Optional[State]
-    after: Optional[State]
-    planned: Sequence[Step] = ()
-    steps: Sequence[Step] = ()
-    undone: Sequence[Step] = ()
-    data: Optional[Dict[str, Any]] = None
-    error: Optional[MigError] = None
 
 
 class Options(NamedTuple):
@@ -270,36 +258,6 @@ class Engine:
         finally:
             for number, handler in saved.items():
                 signal.signal(number, handler)
-
-
-def shape(gpu: Gpu) -> Any:
-    """What a plan decides about a GPU: mode, instances and what is inside them."""
-    inner = [(gi.profile_id, gi.start, sorted(ci.size for ci in gi.compute_instances)) for gi in gpu.instances]
-    return (gpu.error, gpu.mig_current, gpu.mig_pending, inner)
-
-
-def differs(before: State, after: State) -> bool:
-    """Whether the layout of any GPU that answers is another than before."""
-    pairs = [(gpu, after.gpu(gpu.index)) for gpu in before.gpus]
-    return any(not was.error and not now.error and shape(was) != shape(now) for was, now in pairs)
-
-
-def hangs(gpu: Optional[int], what: str, limit_s: float) -> DriverHangs:
-    """The error for a driver that did not come back from ``what`` within ``limit_s`` seconds."""
-    return DriverHangs(
-        "%s%s did not end within %g s: the driver hangs" % ("" if gpu is None else "GPU %d: " % gpu, what, limit_s),
-        gpu=gpu,
-        next="look at dmesg for Xid; the node may need a reboot; run again after that: it goes on from there",
-    )
-
-
-def unexpected(failure: Exception) -> MigError:
-    """A failure that no code foresaw, as an error that says where it came from."""
-    where = " ".join(" ".join(traceback.format_tb(failure.__traceback__)[-1:]).split())
-    return MigError(
-        "the node program failed: %s: %s" % (type(failure).__name__, failure),
-        next="run info to see the node's state, and report this as a bug of migprov: %s" % where,
-    )
 
 
 def _told_to_end() -> Stopped:

@@ -14,8 +14,8 @@ from ..mig.state import Process
 from . import processes
 from .nvml_data import Client
 
-_DEVICE = re.compile(r"nvidia([0-9]+)$")
-_CAP = re.compile(r"nvidia-caps/nvidia-cap([0-9]+)$")
+_DEVICE = r"nvidia([0-9]+)$"
+_CAP = r"nvidia-caps/nvidia-cap([0-9]+)$"
 # Minors of the capability files (nv-caps.c of the open kernel modules): 3 + 135 N + 9 I for the GPU instance I of the
 # GPU with minor N, and C + 1 more for its compute instance C.
 _CAP_BASE, _CAP_GPU, _CAP_GI = 3, 135, 9
@@ -37,8 +37,8 @@ def opened(files: Sequence[str]) -> Opened:
     """What the names of open device files (below the device folder) mean. Pure."""
     found = Opened(set(), set())
     for name in files:
-        device = _DEVICE.match(name)
-        cap = _CAP.match(name)
+        device = re.match(_DEVICE, name)
+        cap = re.match(_CAP, name)
         if device:
             found.gpus.add(int(device.group(1)))
         elif cap and int(cap.group(1)) >= _CAP_BASE:

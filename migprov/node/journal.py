@@ -99,6 +99,11 @@ def interrupted() -> Optional[Change]:
     return None
 
 
+def as_data(died: Optional[Change]) -> Dict[str, Any]:
+    """How replies tell of an interrupted change; nothing where there is none."""
+    return {} if died is None else {"interrupted": dict(died._asdict())}
+
+
 def _change(record: Dict[str, Any], ended: Optional[Dict[str, Any]]) -> Change:
     return Change(
         id=str(record["id"]),

@@ -6,14 +6,31 @@ GPUs are addressed by index or UUID and instances by id: handles die on destroy 
 from __future__ import annotations
 
 import ctypes
+import sys
 from contextlib import contextmanager, suppress
+from types import ModuleType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
-
-import pynvml
 
 from ..mig.errors import GpuBusy, GpuLost, MigError, ResetRequired
 from . import errors
 from .nvml_data import Ci, Client, Gi, GiProfile, Identity, MigDevice
+
+
+def _find_library(name: str) -> Any:
+    from ctypes.util import find_library
+
+    return find_library(name)
+
+
+# pynvml takes this one function from ctypes.util, which takes as long to import as pynvml, and never calls it on Linux.
+_stand_in: Any = ModuleType("ctypes.util")
+_stand_in.find_library = _find_library
+sys.modules.setdefault("ctypes.util", _stand_in)
+try:
+    import pynvml
+finally:
+    if sys.modules["ctypes.util"] is _stand_in:
+        del sys.modules["ctypes.util"]
 
 NOT_SUPPORTED = 3
 NO_PERMISSION = 4
@@ -33,6 +50,7 @@ class Nvml:
     def __init__(self) -> None:
         # handles of GPUs by UUID: asking NVML for one by UUID can take seconds on some machines
         self._devices: Dict[str, Any] = {}
+        self._ci_profiles: Dict[Tuple[str, Optional[int]], List[Any]] = {}
 
     def __enter__(self) -> Nvml:
         _call("nvmlInit_v2", pynvml.nvmlInit)
@@ -47,6 +65,7 @@ class Nvml:
         """Let go of the driver for a while: a GPU with an NVML client, this one included, cannot be reset."""
         pynvml.nvmlShutdown()
         self._devices.clear()
+        self._ci_profiles.clear()
         try:
             yield
         finally:
@@ -125,14 +144,17 @@ class Nvml:
         """Ask for the mode; the answer is the activation status (0, or why it is not in effect)."""
         return int(_call("nvmlDeviceSetMigMode", pynvml.nvmlDeviceSetMigMode, self._device(uuid), int(enabled)))
 
-    def profiles(self, uuid: str) -> List[GiProfile]:
-        """The GPU instance profiles of this GPU; empty where the driver does not tell them."""
+    def profiles(self, uuid: str, placements: bool = True) -> List[GiProfile]:
+        """The GPU instance profiles of this GPU; empty where the driver does not tell them.
+
+        Without ``placements`` no place is asked for, and none is told: enough to read what there is.
+        """
         device = self._device(uuid)
         found = []
         for enum in _GI_ENUMS:
             info = _supported("nvmlDeviceGetGpuInstanceProfileInfoV", _gi_profile, device, enum)
             if info is not None:
-                starts, size = self._placements(device, info.id)
+                starts, size = self._placements(device, info.id) if placements else ((), 0)
                 found.append(
                     GiProfile(
                         name=_profile_name(info.name),
@@ -193,11 +215,19 @@ class Nvml:
 
     # -- compute instances ---------------------------------------------------------------------------------------
 
-    def compute_instances(self, uuid: str, gi_id: int) -> List[Ci]:
-        """The compute instances of a GPU instance, by id."""
+    def compute_instances(self, uuid: str, gi_id: int, profile_id: Optional[int] = None) -> List[Ci]:
+        """The compute instances of a GPU instance, by id.
+
+        GPU instances of one profile on one GPU have the same compute profiles: where the profile is given, those are
+        asked for once.
+        """
         handle = self._gi_handle(uuid, gi_id)
+        key = (uuid, profile_id)
+        profiles = self._ci_profiles.get(key) if profile_id is not None else None
+        if profiles is None:
+            profiles = self._ci_profiles[key] = list(_ci_profiles(handle))
         found = []
-        for info in _ci_profiles(handle):
+        for info in profiles:
             count = ctypes.c_uint(0)
             array = (pynvml.c_nvmlComputeInstance_t * max(int(info.instanceCount), 8))()
             _call(

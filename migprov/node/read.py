@@ -46,7 +46,7 @@ def read_gpu(
         if mode is not None:
             gpu = gpu._replace(mig_capable=True, mig_current=mode[0], mig_pending=mode[1])
             if card or gpu.mig_current:
-                found = read_card(nvml, gpu)
+                found = read_card(nvml, gpu, placements=card)
             if gpu.mig_current and found is not None:
                 gpu = gpu._replace(instances=_instances(nvml, gpu, found))
         if nvml.remapping_pending(gpu.uuid):
@@ -64,11 +64,14 @@ def read_gpu(
     return gpu, found
 
 
-def read_card(nvml: Nvml, gpu: Gpu) -> Optional[Card]:
-    """The GPU's profiles: its own where the driver tells them, else those of the product table, else None."""
+def read_card(nvml: Nvml, gpu: Gpu, placements: bool = True) -> Optional[Card]:
+    """The GPU's profiles: its own where the driver tells them, else those of the product table, else None.
+
+    Without ``placements`` those that the driver tells have no starts: enough to name what there is.
+    """
     product = geometry.find(gpu.device_id, gpu.name)
     table = product.card if product else None
-    told = nvml.profiles(gpu.uuid)
+    told = nvml.profiles(gpu.uuid, placements)
     if not told:
         return table
     profiles = []
@@ -105,7 +108,7 @@ def _instance(nvml: Nvml, gpu: Gpu, card: Card, gi: Gi, uuids: Dict[Tuple[int, i
     profile = card.by_id(gi.profile_id)
     name = profile.name if profile else "profile %d" % gi.profile_id
     slices = profile.slices if profile else 0
-    cis = nvml.compute_instances(gpu.uuid, gi.gi_id)
+    cis = nvml.compute_instances(gpu.uuid, gi.gi_id, gi.profile_id)
     inner = tuple(_compute(ci, slices, name, uuids.get((gi.gi_id, ci.ci_id))) for ci in cis)
     return GpuInstance(gi.gi_id, name, gi.profile_id, gi.start, gi.size, inner)
 

@@ -26,6 +26,8 @@ _PARAMS = {
     "drain": ("gpus", *_DRAIN),
     "rollback": _DRAIN,
 }
+READING = frozenset({"info", "driver", "verify", "history", "usage"})
+"""The tasks that only read."""
 
 
 class Request(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from .errors import ServiceFailed
 
 _LIMIT_S = 120.0
@@ -32,6 +30,8 @@ def is_active(unit: str) -> bool:
 
 
 def _systemctl(verb: str, unit: str, *options: str) -> None:
+    import subprocess  # few requests have to do with services
+
     try:
         done = subprocess.run(
             ["systemctl", verb, *options, "--", unit],

@@ -177,7 +177,7 @@ def test_old_programs_do_not_pile_up(machine: Machine):
     (machine.cache / "new-1").write_text("an upload that broke off")
     os.utime(machine.cache / "new-1", (1e9, 1e9))
     machine.install()
-    left = {path.name for path in machine.cache.iterdir() if not path.name.endswith(".pyc.zip")}
+    left = {path.name for path in machine.cache.iterdir() if not path.name.endswith(".twin")}
     assert left == {f"{DIGEST}.pyz", f"{1:064d}.pyz", f"{2:064d}.pyz", "notes.txt"}
 
 

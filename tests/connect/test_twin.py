@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import marshal
 import os
 import shlex
 import shutil
@@ -12,15 +12,15 @@ import stat
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from migprov.connect.command import _bootstrap, install_command, run_command
-from migprov.connect.program import TWIN, TWIN_SOURCE, pack, program
+from migprov.connect.command import install_command, run_command
+from migprov.connect.program import pack, program, twin_files
+from migprov.connect.twin import hashed
 
 from .machine import Machine, interpreters
 
@@ -38,7 +38,7 @@ def fail(why):
 SMALL = pack(
     [
         ("__main__.py", MAIN),
-        (TWIN, TWIN_SOURCE.read_bytes()),
+        *twin_files(),
         ("part/__init__.py", b""),
         ("part/data.json", b"[1]"),
         ("part/inner.py", INNER),
@@ -64,7 +64,7 @@ class Node(Machine):
         return str(kind)
 
     def twins(self) -> list[Path]:
-        return sorted(self.cache.glob("*.pyc.zip"))
+        return sorted(self.cache.glob("*.twin"))
 
     def twin(self) -> Path:
         (only,) = self.twins()
@@ -73,8 +73,10 @@ class Node(Machine):
     def plant(self, digest: str | None = None) -> Path:
         """A twin that tells on itself in place of the one there; its name is right unless `digest` is given."""
         old = self.twin()
-        data = pack([("__main__.py", b"print('\"planted\"')")])
-        new = old.with_name(old.name[:-72] + (digest or hashlib.sha256(data).hexdigest()) + ".pyc.zip")
+        first, size, modules, files = marshal.loads(old.read_bytes()[4:])
+        modules["__main__"] = (False, "", marshal.dumps(compile("print('\"planted\"')", "", "exec")))
+        data = old.read_bytes()[:4] + marshal.dumps((first, size, modules, files))
+        new = old.with_name(old.name[:-69] + (digest or hashed(data)) + ".twin")
         old.unlink()
         new.write_bytes(data)
         new.chmod(0o600)
@@ -96,7 +98,7 @@ def ready(node: Node) -> Node:
 
 def is_good(twin: Path) -> bool:
     data = twin.read_bytes()
-    return twin.name[-72:-8] == hashlib.sha256(data).hexdigest() and stat.S_IMODE(twin.lstat().st_mode) == 0o600
+    return twin.name[-69:-5] == hashed(data) and stat.S_IMODE(twin.lstat().st_mode) == 0o600
 
 
 def test_the_first_call_makes_it_and_every_call_runs_it(node: Node):
@@ -123,20 +125,16 @@ def test_it_is_the_one_in_the_folder_that_runs(ready: Node):
     assert done.stdout == b'"planted"\n'
 
 
-def test_it_holds_bytecode_and_data_and_no_source(ready: Node):
-    with zipfile.ZipFile(ready.twin()) as archive:
-        assert archive.testzip() is None
-        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
-        names = archive.namelist()
-        flags = {archive.read(name)[4:8] for name in names if name.endswith(".pyc")}
-    assert sorted(names) == [
-        "__main__.pyc",
-        TWIN + "c",
-        "part/__init__.pyc",
-        "part/data.json",
-        "part/inner.pyc",
-    ]
-    assert flags == {b"\x01\0\0\0"}  # PEP 552: by hash, unchecked
+def test_it_holds_bytecode_and_data_and_nothing_of_its_maker(ready: Node):
+    _, size, modules, files = marshal.loads(ready.twin().read_bytes()[4:])
+    assert size == len(SMALL)
+    assert {name: (package, file) for name, (package, file, _) in modules.items()} == {
+        "__main__": (False, "__main__.pyc"),
+        "part": (True, "part/__init__.pyc"),
+        "part.inner": (False, "part/inner.pyc"),
+    }
+    assert marshal.loads(modules["part.inner"][2]).co_filename == f"{ready.cache}/{DIGEST}.pyz/part/inner.py"
+    assert files == {"part/data.json": b"[1]"}
 
 
 @pytest.mark.parametrize(
@@ -147,11 +145,22 @@ def test_it_holds_bytecode_and_data_and_no_source(ready: Node):
         lambda node: node.twin().write_bytes(node.twin().read_bytes()[:-1]),
         lambda node: node.twin().write_bytes(b""),
         lambda node: (node.plant().rename(node.home / "x"), (node.cache / planted(node)).symlink_to(node.home / "x")),
-        lambda node: os.mkfifo(node.plant("1" * 64).with_name(f"{tag_of(node)}{'2' * 64}.pyc.zip")),
+        lambda node: os.mkfifo(node.plant("1" * 64).with_name(f"{tag_of(node)}{'2' * 64}.twin")),
         lambda node: os.chown(node.plant(), 12345, 12345),
-        lambda node: node.plant(hashlib.sha256(b"no zip").hexdigest()).write_bytes(b"no zip"),
+        lambda node: node.plant(hashed(b"no twin")).write_bytes(b"no twin"),
+        lambda node: node.plant(hashed(b"\0" * 9)).write_bytes(b"\0" * 9),
     ],
-    ids=["other content", "writable by others", "cut short", "empty", "symlink", "fifo", "other owner", "no zip"],
+    ids=[
+        "other content",
+        "writable by others",
+        "cut short",
+        "empty",
+        "symlink",
+        "fifo",
+        "other owner",
+        "no twin",
+        "of another Python",
+    ],
 )
 def test_one_that_was_tampered_with_is_not_run_and_replaced(ready: Node, harm: Callable[[Node], Any]):
     if os.geteuid() != 0 and "chown" in harm.__code__.co_names:
@@ -167,12 +176,12 @@ def tag_of(node: Node) -> str:
 
 
 def planted(node: Node) -> str:
-    return f"{tag_of(node)}{hashlib.sha256((node.home / 'x').read_bytes()).hexdigest()}.pyc.zip"
+    return f"{tag_of(node)}{hashed((node.home / 'x').read_bytes())}.twin"
 
 
 def test_a_folder_in_its_place_does_no_harm(ready: Node):
     ready.twin().unlink()
-    (ready.cache / f"{tag_of(ready)}{'0' * 64}.pyc.zip").mkdir()
+    (ready.cache / f"{tag_of(ready)}{'0' * 64}.twin").mkdir()
     assert ready.small() == COMPILED
 
 
@@ -222,16 +231,20 @@ def test_each_interpreter_has_its_own(node: Node):
 def test_every_python_of_the_nodes_runs_the_real_one(node: Node, python: str):
     first, then = node.install(python=python), node.run(python=python)
     assert first == then
-    data, kept = program().data, zipfile.ZipFile(node.twin())
-    with zipfile.ZipFile(io.BytesIO(data)) as sources, kept:
-        assert [name.removesuffix("c") for name in kept.namelist()] == sources.namelist()
     assert is_good(node.twin())
-    # No interpreter warns about it either.
-    words = [python, "-E", "-s", "-S", "-W", "error", "-c", _bootstrap(), "run", program().digest, "-", "-", "-"]
-    request = b'{"protocol": 1, "task": "info"}'
-    environment = {"HOME": str(node.home)}
-    done = subprocess.run(words, input=request, capture_output=True, env=environment, check=True)
-    assert (json.loads(done.stdout)["task"], done.stderr) == ("info", b"")
+    # No interpreter warns about it either, neither at a first call nor at a later one.
+    words = shlex.split(run_command(program().digest, python=python).partition(" -c ")[2].partition("; s=$?")[0])
+    for kept in (True, False):
+        if not kept:
+            node.twin().unlink()
+        done = subprocess.run(
+            [python, "-E", "-s", "-S", "-W", "error", "-c", *words],
+            input=b'{"protocol": 1, "task": "info"}',
+            capture_output=True,
+            env={"HOME": str(node.home)},
+            check=True,
+        )
+        assert (json.loads(done.stdout)["task"], done.stderr) == ("info", b"")
 
 
 def test_a_traceback_names_file_and_line(ready: Node):
@@ -267,7 +280,7 @@ def aged(path: Path, hours: float) -> str:
 
 
 def name_of(program: str, tag: str, number: int) -> str:
-    return f"{program}-{tag}-{number:064x}.pyc.zip"
+    return f"{program}-{tag}-{number:064x}.twin"
 
 
 def test_twins_go_with_their_programs(ready: Node):
@@ -277,7 +290,7 @@ def test_twins_go_with_their_programs(ready: Node):
         aged(ready.cache / f"{each}.pyz", hours)
         aged(ready.cache / name_of(each, "cpython-38", 1), hours)
     orphan = aged(ready.cache / name_of("f" * 64, "cpython-38", 1), 0)
-    notes = aged(ready.cache / "notes.pyc.zip", 9)
+    notes = aged(ready.cache / "notes.twin", 9)
     ready.small(mode="install")
     left = {path.name for path in ready.cache.iterdir()}
     kept = {f"{each}.pyz" for each in programs[:2]} | {name_of(each, "cpython-38", 1) for each in programs[:2]}
@@ -306,7 +319,7 @@ for name in os.listdir(os.path.dirname(sys.argv[0])):
 import late
 print(late.__file__[-3:])
 """
-    data = pack([("__main__.py", main), ("late.py", b""), (TWIN, TWIN_SOURCE.read_bytes())])
+    data = pack([("__main__.py", main), ("late.py", b""), *twin_files()])
     done = node.sh(install_command(hashlib.sha256(data).hexdigest(), len(data), python=HERE), data)
     assert (done.stdout, done.stderr) == (b"pyc\n", b"")
     assert list(node.cache.iterdir()) == []

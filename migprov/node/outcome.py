@@ -1,0 +1,59 @@
+"""What a task came to, and the errors that any task can end in."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, NamedTuple, Optional, Sequence
+
+from ..mig.errors import MigError
+from ..mig.state import Gpu, State
+from ..mig.steps import Step
+from .errors import DriverHangs
+
+
+class Outcome(NamedTuple):
+    """What a task did. ``error`` is set when it failed; then ``steps`` were done and ``undone`` taken back."""
+
+    before: Optional[State]
+    after: Optional[State]
+    planned: Sequence[Step] = ()
+    steps: Sequence[Step] = ()
+    undone: Sequence[Step] = ()
+    data: Optional[Dict[str, Any]] = None
+    error: Optional[MigError] = None
+
+
+def shape(gpu: Gpu) -> Any:
+    """What a plan decides about a GPU: mode, instances and what is inside them."""
+    inner = [(gi.profile_id, gi.start, sorted(ci.size for ci in gi.compute_instances)) for gi in gpu.instances]
+    return (gpu.error, gpu.mig_current, gpu.mig_pending, inner)
+
+
+def differs(before: State, after: State) -> bool:
+    """Whether the layout of any GPU that answers is another than before."""
+    pairs = [(gpu, after.gpu(gpu.index)) for gpu in before.gpus]
+    return any(not was.error and not now.error and shape(was) != shape(now) for was, now in pairs)
+
+
+def hangs(gpu: Optional[int], what: str, limit_s: float) -> DriverHangs:
+    """The error for a driver that did not come back from ``what`` within ``limit_s`` seconds."""
+    return DriverHangs(
+        "%s%s did not end within %g s: the driver hangs" % ("" if gpu is None else "GPU %d: " % gpu, what, limit_s),
+        gpu=gpu,
+        next="look at dmesg for Xid; the node may need a reboot; run again after that: it goes on from there",
+    )
+
+
+def hung_in(what: str, limit_s: float) -> Outcome:
+    """The outcome of a task whose reading never came back."""
+    return Outcome(None, None, error=hangs(None, what, limit_s))
+
+
+def unexpected(failure: Exception) -> MigError:
+    """A failure that no code foresaw, as an error that says where it came from."""
+    import traceback  # takes long, and should not be needed
+
+    where = " ".join(" ".join(traceback.format_tb(failure.__traceback__)[-1:]).split())
+    return MigError(
+        "the node program failed: %s: %s" % (type(failure).__name__, failure),
+        next="run info to see the node's state, and report this as a bug of migprov: %s" % where,
+    )
