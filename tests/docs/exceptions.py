@@ -36,6 +36,7 @@ EXCEPTIONS: tuple[NotRun, ...] = (
     ),
     NotRun("docs/awx.md", "ansible-navigator *", "takes that image"),
     NotRun("docs/kubernetes.md", "ansible-playbook *", "takes a cluster: tests/kubernetes, molecule/kubernetes"),
+    NotRun("docs/slurm.md", "ansible-playbook *", "tests/slurm/test_roll.py runs it with a real Slurm"),
     NotRun("docs/operations.md", "dmesg *", "the machine's own"),
     NotRun("docs/operations.md", "nvidia-smi *", "a real card's own"),
     NotRun("docs/operations.md", "systemctl *", "of a real host; tests/boot starts this service under systemd"),

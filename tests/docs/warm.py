@@ -14,7 +14,6 @@ import importlib
 import json
 import os
 import pkgutil
-import signal
 import socket
 import subprocess
 import sys
@@ -88,7 +87,6 @@ def serve(path: str) -> None:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path + ".new")
     listening.listen()
@@ -97,9 +95,12 @@ def serve(path: str) -> None:
         call, _ = listening.accept()
         if os.fork() == 0:
             listening.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             return _become(call)
         call.close()
+        # Those that have ended meanwhile.
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
 def _become(call: socket.socket) -> None:
