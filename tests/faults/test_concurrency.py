@@ -38,6 +38,7 @@ HOLDER = re.compile(r"another run of migprov is changing this node \(.*process \
 
 
 @pytest.mark.timeout(400)  # twenty programs start at once
+@pytest.mark.long
 def test_twenty_at_once(make_fleet: Callable[..., Fleet], tmp_path: Path) -> None:
     fleet = make_fleet(nodes=1, gpus="2xH100-80GB-SXM")
     (node,) = fleet.nodes

@@ -43,6 +43,7 @@ def test_ctrl_c_finishes_the_batch_in_hand(control: Control, two: Fleet) -> None
     assert [count > 0 for count in writes(two)] == [True, False]
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_leaves_and_the_playbook_goes_on(control: Control, two: Fleet) -> None:
     holder = two.node("gpu1").sim.hold(gpu=1, memory_mib=100)
     other = two.node("gpu2").sim.hold(gpu=1, memory_mib=100)
@@ -77,7 +78,7 @@ def test_a_second_ctrl_c_leaves_and_the_playbook_goes_on(control: Control, two: 
     assert verified.code == 0, verified.out
 
 
-@pytest.mark.parametrize("line", ["looked", "node"])
+@pytest.mark.parametrize("line", [pytest.param("looked", marks=pytest.mark.long), "node"])
 def test_killed_at_a_line_of_the_record(control: Control, two: Fleet, line: str) -> None:
     running = control.start("rollout", control.layouts, "voice", "-i", two.inventory)
     control.wait_for(line)

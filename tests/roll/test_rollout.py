@@ -114,6 +114,7 @@ def test_not_ready(control: Control, two: Fleet) -> None:
     assert writes(two)[0] == 0
 
 
+@pytest.mark.long
 def test_a_floor_that_leaves_no_node_to_change(control: Control, two: Fleet) -> None:
     asked = ("rollout", control.layouts, "voice", "-i", two.inventory, "--json")
     blocked = control.run(*asked, "--floor", "gpu=6")
@@ -127,6 +128,7 @@ def test_a_floor_that_leaves_no_node_to_change(control: Control, two: Fleet) -> 
     assert [count > 0 for count in writes(two)] == [True, False]
 
 
+@pytest.mark.long
 def test_the_health_of_a_batch_is_asked_for_again_after_the_soak(control: Control, two: Fleet) -> None:
     asked = control.folder / "asked"
     gate = ["sh", "-c", f"echo >> {asked}; test $(wc -l < {asked}) -lt 2"]
@@ -140,6 +142,7 @@ def test_the_health_of_a_batch_is_asked_for_again_after_the_soak(control: Contro
     assert [count > 0 for count in writes(two)] == [True, False]
 
 
+@pytest.mark.long
 def test_paused_after_the_canary_and_taken_up_with_the_layout_of_then(control: Control, two: Fleet) -> None:
     asked = ("rollout", control.layouts, "voice", "-i", two.inventory)
     paused = control.run(*asked, "--pause-after", "canary")
