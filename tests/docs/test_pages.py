@@ -24,8 +24,15 @@ def to_run(page: str) -> bool:
     return False
 
 
+PAGES = [
+    pytest.param(page, marks=[pytest.mark.long] if worlds.of(page).long else [], id=page)
+    for page in RUN
+    if to_run(page)
+]
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", [page for page in RUN if to_run(page)])
+@pytest.mark.parametrize("page", PAGES)
 def test_page(page: str) -> None:
     with worlds.prepared(page) as place:
         session = Session(place.folder, place.env)

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -36,6 +36,8 @@ class World:
     """What stands on the page for something of the reader's own: what it is here. `{...}` are of the services."""
     services: Sequence[str] = ()
     """Of `services.py`: programs that run beside the nodes."""
+    long: bool = False
+    """Rolls as other pages do, and takes long: with all tests only."""
 
 
 STANDARD: Mapping[str, str] = {
@@ -52,12 +54,13 @@ WORLDS: dict[str, World] = {
     "README.md": World(nodes=0, files={"demo/layouts.yml": "demo/layouts.yml"}),
     "docs/advice.md": World(nodes=0),  # it reads files alone
     # Its inventory names the layouts, which the page says further below.
-    "docs/ansible.md": World(group_vars={"mig_layouts_file": "layouts.yml", "mig_layout": "voice"}),
+    "docs/ansible.md": World(group_vars={"mig_layouts_file": "layouts.yml", "mig_layout": "voice"}, long=True),
     "docs/audit.md": World(
         swaps={"--for 3600 --every 10": "--for 2 --every 0.5", "https://prometheus.example.org:9090": "{prometheus}"},
         services=("prometheus",),
     ),
     "docs/ci.md": World(nodes=0, files={"docs/infra-repo": "docs/infra-repo"}),
+    "docs/how-to-plain.md": World(long=True),
     "docs/inventory.md": World(group_vars={"rack": "r7"}),
     "docs/slurm.md": World(
         services=("slurm",),
@@ -75,7 +78,7 @@ WORLDS: dict[str, World] = {
     # It starts ten nodes of its own, and ends with a look at a fleet that is there.
     "docs/quickstart.md": World(),
 }
-WORLDS["docs/how-to-slurm.md"] = WORLDS["docs/slurm.md"]
+WORLDS["docs/how-to-slurm.md"] = replace(WORLDS["docs/slurm.md"], long=True)
 
 
 @dataclass(frozen=True)
