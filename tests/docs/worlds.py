@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -62,8 +62,9 @@ WORLDS: dict[str, World] = {
     "docs/ci.md": World(nodes=0, files={"docs/infra-repo": "docs/infra-repo"}),
     "docs/how-to-plain.md": World(long=True),
     "docs/inventory.md": World(group_vars={"rack": "r7"}),
-    "docs/slurm.md": World(
+    "docs/how-to-slurm.md": World(
         services=("slurm",),
+        long=True,
         group_vars={
             "gpu_drain_slurm_conf": "{conf}",
             "gpu_drain_slurm_dev": "{dev}",
@@ -72,13 +73,17 @@ WORLDS: dict[str, World] = {
             "gpu_drain_slurm_slurmd_start": ["{ctl}", "start", "{{{{ inventory_hostname }}}}"],
         },
         setup=("export SLURM_CONF={conf}",),
+    ),
+    "docs/slurm.md": World(
+        nodes=0,
+        services=("slurm",),
+        setup=("export SLURM_CONF={conf}",),
         swaps={"/etc/slurm/slurm.conf": "{conf}"},
     ),
     "docs/simulator.md": World(nodes=0),  # it makes a machine of its own
     # It starts ten nodes of its own, and ends with a look at a fleet that is there.
     "docs/quickstart.md": World(),
 }
-WORLDS["docs/how-to-slurm.md"] = replace(WORLDS["docs/slurm.md"], long=True)
 
 
 @dataclass(frozen=True)
