@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import paramiko
@@ -85,6 +86,19 @@ def _agent_keys() -> dict[bytes, paramiko.PKey]:
 
 
 def _from_path(path: Path, passphrase: str | None) -> paramiko.PKey:
+    if passphrase is not None:
+        return _read(path, passphrase)
+    status = path.stat()
+    return _unencrypted(path, (status.st_ino, status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=16)
+def _unencrypted(path: Path, stamp: tuple[int, int, int]) -> paramiko.PKey:
+    # One key is for all nodes of a run. `stamp` is part of the key alone: a file that changed is read again.
+    return _read(path, None)
+
+
+def _read(path: Path, passphrase: str | None) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(path, passphrase.encode() if passphrase is not None else None)  # type: ignore[arg-type]
     except TypeError as error:

@@ -9,9 +9,10 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from ..errors import HostKeyChanged, HostKeyUnknown
@@ -48,7 +49,7 @@ def _is_hash_of(field: str, host: str) -> bool:
     except (ValueError, binascii.Error):
         return False
     # SHA-1 is what the format of OpenSSH's HashKnownHosts prescribes.
-    return hmac.compare_digest(hmac.new(salt, host.encode(), hashlib.sha1).digest(), digest)
+    return hmac.compare_digest(hmac.digest(salt, host.encode(), "sha1"), digest)
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,23 @@ class KnownHosts:
         return self.known_as if self.port == 22 else f"[{self.known_as}]:{self.port}"
 
     def keys(self) -> list[KnownKey]:
-        """The lines about this server."""
-        return [key for file in self.files for key in _load(file) if key.names(self.name)]
+        """The lines about this server, as they were when they were first asked for."""
+        return self._own
 
+    @cached_property
+    def _own(self) -> list[KnownKey]:
+        return [key for file in self.files for key in _load(file).about(self.name)]
+
+    @cached_property
     def _portless(self) -> list[KnownKey]:
         # As OpenSSH: where no line has the port, one for the standard port may vouch for the key, not against.
-        if self.port == 22 or self.keys():
+        if self.port == 22 or self._own:
             return []
-        return [key for file in self.files for key in _load(file) if key.names(self.known_as)]
+        return [key for file in self.files for key in _load(file).about(self.known_as)]
 
     def kinds(self) -> list[str]:
         """The kinds of the keys known, in the order of the files."""
-        return list(dict.fromkeys(key.kind for key in self.keys() + self._portless() if not key.revoked))
+        return list(dict.fromkeys(key.kind for key in self.keys() + self._portless if not key.revoked))
 
     def check(self, kind: str, blob: bytes, *, host: str) -> None:
         """Accept the key that the server showed, or say what is wrong. `host` names the node in errors.
@@ -86,7 +92,7 @@ class KnownHosts:
             HostKeyChanged: there are lines, with other keys, or this key is revoked.
         """
         known = self.keys()
-        same = [key for key in known + self._portless() if key.blob == blob]
+        same = [key for key in known + self._portless if key.blob == blob]
         if any(key.revoked for key in same):
             raise HostKeyChanged(
                 f"its host key is revoked ({same[0].where}); not connected.",
@@ -127,23 +133,45 @@ def fingerprint(blob: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
-def _load(file: str) -> tuple[KnownKey, ...]:
+class _Lines:
+    """The lines of one file. Most name their hosts plainly, and those are looked up, not gone through.
+
+    A fleet's file has a line for each node, and each node is looked up in it.
+    """
+
+    def __init__(self, keys: Iterable[KnownKey]) -> None:
+        self._plain: dict[str, list[tuple[int, KnownKey]]] = {}
+        self._others: list[tuple[int, KnownKey]] = []
+        for number, key in enumerate(keys):
+            if set(key.hosts) & set("|*?!"):
+                self._others.append((number, key))
+            else:
+                for name in set(key.hosts.lower().split(",")):
+                    self._plain.setdefault(name, []).append((number, key))
+
+    def about(self, host: str) -> list[KnownKey]:
+        """The lines about `host`, in the order of the file."""
+        others = [one for one in self._others if one[1].names(host)]
+        return [key for _, key in sorted([*self._plain.get(host, ()), *others], key=lambda one: one[0])]
+
+
+def _load(file: str) -> _Lines:
     try:
         stamp = Path(file).stat()
     except OSError:
-        return ()
+        return _Lines(())
     return _parsed(file, stamp.st_mtime_ns, stamp.st_size)
 
 
 @lru_cache(maxsize=32)
-def _parsed(file: str, mtime: int, size: int) -> tuple[KnownKey, ...]:
+def _parsed(file: str, mtime: int, size: int) -> _Lines:
     # `mtime` and `size` are part of the key alone: a file that changed is read again.
     try:
         lines = Path(file).read_text("utf-8", errors="replace").splitlines()
     except OSError:
-        return ()
+        return _Lines(())
     found = (_line(text, f"{file}:{number}") for number, text in enumerate(lines, 1))
-    return tuple(key for key in found if key is not None)
+    return _Lines(key for key in found if key is not None)
 
 
 def _line(text: str, where: str) -> KnownKey | None:
