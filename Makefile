@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools dev demo docs test fuzz lint format molecule traps faults rolls boot kubernetes hardware sanity infra-repo audit-deps clean
+.PHONY: help setup tools dev demo docs test fuzz lint format molecule bench traps faults rolls boot kubernetes hardware sanity infra-repo audit-deps clean
 
 VENV := .venv/bin
 # Arguments for pytest or the demo: make test ARGS='-k mig', make demo ARGS='--nodes 2'
@@ -51,6 +51,9 @@ format: setup ## put the code in order
 
 molecule: setup ## the roles on simulated nodes and schedulers: all scenarios that can run here, or ARGS='default slurm'
 	@scripts/molecule.sh $(ARGS)
+
+bench: setup ## figures side by side into docs/performance.md (15 minutes; ARGS='--quick': 2, on the screen)
+	@$(VENV)/python benchmarks/performance.py $(ARGS)
 
 traps: setup ## scenarios in which other tools destroy or lie: what migprov does, counted, and what is ideal
 	@$(VENV)/python benchmarks/traps.py
