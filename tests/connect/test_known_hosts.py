@@ -1,4 +1,4 @@
-"""A known_hosts file of many lines: each node is found in it, in the order of the file, without going through it all."""
+"""A known_hosts file of many lines: a node is found in it, in the order of the file, without going through it all."""
 
 from __future__ import annotations
 
