@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -147,6 +148,8 @@ def oldest(base: Path, folder: Path, dist: Path, tools: Path) -> None:
 def main(wanted: list[str]) -> int:
     """Try each; returns the exit code."""
     failed = False
+    # What was begun is ended also when this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="migprov-pythons-", ignore_cleanup_errors=True) as name:
         work = Path(name)
         dist = work / "dist"
