@@ -31,17 +31,20 @@ def test_a_node_lost_in_its_turn(small: Ground, tried: Tried) -> None:
     tried("rolls", 1)
 
 
+@pytest.mark.long
 def test_the_controller_killed_while_its_playbook_lives_on(small: Ground, tried: Tried) -> None:
     kill = Kill("after_line", 3, CONTROLLER, "playbook")
     killed_and_taken_up_again(small, COMMAND, kill)
     tried("rolls", 1)
 
 
+@pytest.mark.long
 def test_a_node_left_half_changed_is_told_and_finished(small: Ground, tried: Tried) -> None:
     half_changed(small, COMMAND, "gpu2")
     tried("rolls", 1)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(missing() is not None, reason=missing() or "")
 def test_killed_while_slurm_keeps_the_node_away(tried: Tried) -> None:
     with slurm_ground() as (made, cluster):
