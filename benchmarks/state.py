@@ -26,8 +26,8 @@ from migprov.sim.nodes import Fleet, up
 
 BARE = "bare paramiko, `true`"
 PYTHON = "bare paramiko, `python3 -c pass`"
-LIBRARY = "migprov: `migprov.run(targets, lambda node: node.info())`"
-RECORDED = "the same, the node's reply taken from a file"
+LIBRARY = "migprov: `migprov.run`, each node's `info`"
+RECORDED = "migprov: `migprov.run`, each node's reply taken from a file"
 COMMAND = "migprov: `migprov info`"
 STOCK = "Ansible: `command` (`true`), pipelining"
 MODULE = "Ansible: an ordinary module that reads through NVML, pipelining"
