@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write down what NVML answers on this machine, call by call. Only reads; needs nvidia-ml-py and nothing else of ours.
 
     python3 -m tests.hardware.record_nvml OUT.json            # in the checkout
