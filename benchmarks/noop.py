@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +20,6 @@ PASS = "`python3 -c pass`"  # noqa: S105
 BARE_FLAGS = "`python3 -E -s -S -c pass`"
 NOOP = "apply of the layout that is there"
 INFO = "`info`"
-PHASES = ("imports", "nvmlInit", "read, plan", "nvmlShutdown", "reply")
 LAYOUT = ("3g.40gb", "2g.20gb", "1g.10gb", "1g.10gb")
 
 
@@ -65,7 +62,7 @@ class OneNode:
 
     def phases(self) -> dict[str, float]:
         """One run, from within: seconds of each phase, and of the driver's own calls."""
-        words = [PYTHON, *FLAGS, str(Path(__file__).resolve()), "PHASES", self.digest, self.apply.decode()]
+        words = [PYTHON, *FLAGS, str(Path(__file__).with_name("phases.py").resolve()), self.digest, self.apply.decode()]
         done = subprocess.run(words, env=self.environment, capture_output=True, check=True)
         return dict(json.loads(done.stdout))
 
@@ -89,62 +86,3 @@ def one_node() -> Iterator[OneNode]:
 
 def _request(task: str, params: dict[str, Any]) -> bytes:
     return json.dumps({"protocol": 1, "task": task, "params": params, "check": False, "wait_s": 5}).encode()
-
-
-# -- on the node: Python 3.8 -----------------------------------------------------------------------------------------
-
-
-def phases(digest: str, request: str) -> dict[str, float]:
-    """Run the request as `quick.py` would, from the compiled twin, with a clock between the phases."""
-    import marshal
-
-    folder = os.path.join(os.environ["HOME"], ".cache", "migprov")
-    (name,) = [each for each in os.listdir(folder) if each.startswith(digest + "-" + sys.implementation.cache_tag)]
-    clock = [time.perf_counter()]
-    with open(os.path.join(folder, name), "rb") as file:
-        twin = marshal.loads(file.read()[4:])  # noqa: S302
-    inside: dict[str, Any] = {}
-    exec(twin[0], inside)  # noqa: S102
-    inside["offer"](twin, digest, -1)
-    import migprov_node.node.__main__ as main  # type: ignore[import-not-found]
-    import pynvml
-    from migprov_node.node.nvml import Nvml  # type: ignore[import-not-found]
-
-    clock.append(time.perf_counter())
-    spent = [0.0]
-    _count_time(pynvml, spent)
-    asked = main.requests.parse(json.loads(request))
-    nvml = Nvml()
-    nvml.__enter__()
-    clock.append(time.perf_counter())
-    outcome = main.tasks.run(nvml, asked, print)
-    clock.append(time.perf_counter())
-    nvml.__exit__()
-    clock.append(time.perf_counter())
-    json.dumps(main._reply(asked.task, asked.check, outcome), ensure_ascii=True)
-    clock.append(time.perf_counter())
-    took = {name: after - before for name, before, after in zip(PHASES, clock, clock[1:])}  # noqa: B905
-    return {**took, "driver": spent[0]}
-
-
-def _count_time(pynvml: Any, spent: list[float]) -> None:
-    """Let every call of the library add what it takes; the clock itself takes 0.1 us of it."""
-    found = pynvml._nvmlGetFunctionPointer
-
-    def clocked(name: str) -> Any:
-        function = found(name)
-
-        def call(*arguments: Any) -> Any:
-            began = time.perf_counter()
-            try:
-                return function(*arguments)
-            finally:
-                spent[0] += time.perf_counter() - began
-
-        return call
-
-    pynvml._nvmlGetFunctionPointer = clocked
-
-
-if __name__ == "__main__":
-    print(json.dumps(phases(sys.argv[2], sys.argv[3])))
