@@ -1,7 +1,4 @@
-"""A layout that is in place already, applied again on a node with eight GPUs: what that takes, and what of it where.
-
-python3 noop.py PHASES DIGEST REQUEST    (on the node, by itself: the phases of one run as JSON)
-"""
+"""A layout that is in place already, applied again on a node with eight GPUs: what that takes, and what of it where."""
 
 from __future__ import annotations
 

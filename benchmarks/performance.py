@@ -19,10 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import noop, state
 from benchmarks.measure import ROOT, Taken, commit, machine, peak_mb, side_by_side, tell
+from benchmarks.phases import PHASES
 
 FORKS = 32
 GOAL_BARE, GOAL_STOCK, GOAL_NOOP_MS = 1.3, 10.0, 60.0
 PAGE = ROOT / "docs" / "performance.md"
+OTHER_PAGES = {
+    "performance.md": "[performance-16-cores.md](performance-16-cores.md) has the same on a larger machine.",
+    "performance-16-cores.md": "[performance.md](performance.md) has the same on two cores.",
+}
 PARTS = ("state", "thousand", "play", "noop", "planner", "traps")
 TASKS = {
     "Ansible's `command`": "command: 'true'",
@@ -114,15 +119,15 @@ def apply_again(size: Size) -> str:
         runs = [node.phases() for _ in range(size.noop_rounds)]
     ms = 0.001
     rows = [(name, each.cell(ms, 1)) for name, each in taken.items()]
-    phases = {name: Taken(tuple(run[name] for run in runs)) for name in (*noop.PHASES, "driver")}
+    phases = {name: Taken(tuple(run[name] for run in runs)) for name in (*PHASES, "driver")}
     flags = taken[noop.BARE_FLAGS]
-    inside = sum(phases[name].median for name in noop.PHASES)
+    inside = sum(phases[name].median for name in PHASES)
     rest = taken[noop.NOOP].median - flags.median - inside
     spent = [
         ("Python itself (`-E -s -S`)", flags.cell(ms, 1)),
         ("shell and bootstrap (find, check and load the compiled program): the rest", f"{rest / ms:.1f}"),
         ("imports", phases["imports"].cell(ms, 1)),
-        *((name, phases[name].cell(ms, 1)) for name in noop.PHASES[1:]),
+        *((name, phases[name].cell(ms, 1)) for name in PHASES[1:]),
         ("of these inside the driver's library", phases["driver"].cell(ms, 1)),
     ]
     more = taken[noop.NOOP].median - taken[noop.PASS].median - phases["driver"].median
@@ -160,8 +165,8 @@ def main() -> int:
     without = {*given.leave_out.split(","), *(QUICK_WITHOUT if given.quick else ())} - {""}
     if without - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(without - set(PARTS)))}")
-    page = _page(size, without, given.quick)
     target = given.output or (None if given.quick else PAGE)
+    page = _page(size, without, given.quick, OTHER_PAGES.get(target.name, "") if target else "")
     if target is None:
         print(page, end="")
     else:
@@ -170,7 +175,7 @@ def main() -> int:
     return 0
 
 
-def _page(size: Size, without: set[str], quick: bool) -> str:
+def _page(size: Size, without: set[str], quick: bool, also: str) -> str:
     measured = commit()
     here = machine()
     made = {
@@ -188,6 +193,8 @@ def _page(size: Size, without: set[str], quick: bool) -> str:
         "traps": ("The traps", lambda: other("traps.py")),
     }
     parts = [HEAD.format(commit=measured, machine=here, forks=FORKS, options=" ARGS='--quick'" if quick else "")]
+    if also:
+        parts.append(also)
     for part in PARTS:
         title, measure = made[part]
         if part in without:
