@@ -9,6 +9,7 @@ counts. The exit status is 0 also where a goal is missed: the page says so.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -80,7 +81,8 @@ def state_of(number: int, rounds: int, *, modules: bool) -> str:
         _goal(
             f"It is {faster:.1f} times as fast as Ansible's `command`", faster >= GOAL_STOCK, f"at least {GOAL_STOCK:g}"
         )
-        + " The command `migprov info`, which reads the inventory through Ansible first, is "
+        + f" Bare paramiko, the limit, is {stock.beside(bare):.1f} times as fast."
+        " The command `migprov info`, which reads the inventory through Ansible first, is "
         f"{stock.beside(command):.1f} times as fast.",
     ]
     python = taken[state.PYTHON]
@@ -166,7 +168,7 @@ def main() -> int:
     if without - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(without - set(PARTS)))}")
     target = given.output or (None if given.quick else PAGE)
-    page = _page(size, without, given.quick, OTHER_PAGES.get(target.name, "") if target else "")
+    page = _page(size, without, OTHER_PAGES.get(target.name, "") if target else "")
     if target is None:
         print(page, end="")
     else:
@@ -175,7 +177,7 @@ def main() -> int:
     return 0
 
 
-def _page(size: Size, without: set[str], quick: bool, also: str) -> str:
+def _page(size: Size, without: set[str], also: str) -> str:
     measured = commit()
     here = machine()
     made = {
@@ -192,7 +194,8 @@ def _page(size: Size, without: set[str], quick: bool, also: str) -> str:
         ),
         "traps": ("The traps", lambda: other("traps.py")),
     }
-    parts = [HEAD.format(commit=measured, machine=here, forks=FORKS, options=" ARGS='--quick'" if quick else "")]
+    options = f" ARGS='{' '.join(sys.argv[1:])}'" if sys.argv[1:] else ""
+    parts = [HEAD.format(commit=measured, machine=here, cores=os.cpu_count(), forks=FORKS, options=options)]
     if also:
         parts.append(also)
     for part in PARTS:
@@ -206,7 +209,7 @@ def _page(size: Size, without: set[str], quick: bool, also: str) -> str:
 
 
 HEAD = """\
-# Performance
+# Performance on {cores} cores
 
 Made by `make bench{options}` of commit `{commit}` on {machine}. Do not edit: the next run writes it anew.
 
