@@ -152,7 +152,7 @@ def other(script: str, *arguments: object) -> str:
     words = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     lines = "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
-    text = f"```\n{lines}\n```"
+    text = f"```text\n{lines}\n```"
     return text if done.returncode == 0 else f"{text}\n\n**`{script}` ended with {done.returncode}: a goal is missed.**"
 
 

@@ -194,6 +194,7 @@ def test_an_interrupted_change_is_a_warning(fleet: Fleet, ansible: Ansible) -> N
     assert "interrupted" not in run.result("Fine")
 
 
+@pytest.mark.long
 def test_a_roll_past_work(make_fleet: Callable[..., Fleet], before: Callable[[Fleet], Ansible]) -> None:
     fleet = make_fleet(nodes=2)
     worker = fleet.nodes[1].sim.hold(1, 100)

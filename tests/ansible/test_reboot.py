@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from .plays import VOICE, Ansible, Run
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ def test_a_reboot_that_does_not_help_is_not_tried_again(fleet: Fleet, ansible: A
     assert (failed.status, failed.result["error"]["code"]) == ("failed", "reset_refused")
 
 
+@pytest.mark.long
 def test_the_rollout_reboots_too(make_fleet: Callable[..., Fleet], before: Callable[[Fleet], Ansible]) -> None:
     fleet = make_fleet(nodes=2)
     fleet.nodes[1].sim.fault(hypervisor=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
+
 from .plays import VOICE, Ansible
 from .rolls import CREATE, STOP, writes
 
@@ -15,6 +17,7 @@ BACK = "Go back to the layout before the last change"
 WHOLE = [{"devices": [1], "mig-enabled": True, "mig-devices": {"7g.80gb": 1}}]
 
 
+@pytest.mark.long
 def test_back_stopped_half_way_and_taken_up_again(
     make_fleet: Callable[..., Fleet], before: Callable[[Fleet], Ansible]
 ) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from .plays import Ansible
 from .rolls import APPLY, CREATE, GUARD, STOP, VERIFY, rollout, set_for, ssh_that, writes
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 SKIP = ("--skip-tags", "preflight")
 
 
+@pytest.mark.long
 def test_all_stages_in_one_batch_then_the_same_again(
     make_fleet: Callable[..., Fleet], before: Callable[[Fleet], Ansible], tmp_path: Path
 ) -> None:
@@ -57,6 +60,7 @@ def test_all_stages_in_one_batch_then_the_same_again(
     ]
 
 
+@pytest.mark.long
 def test_a_node_that_is_lost_in_its_turn(
     make_fleet: Callable[..., Fleet], before: Callable[[Fleet], Ansible], tmp_path: Path
 ) -> None:

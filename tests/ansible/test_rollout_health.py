@@ -132,6 +132,7 @@ def test_gates(case: str, asked: Run) -> None:
         assert said in asked.result(f"stopped: {case}")["ansible_failed_result.msg"]
 
 
+@pytest.mark.long
 def test_the_gate_is_asked_again_until_it_is_passed_and_after_the_soak(fleet: Fleet, ansible: Ansible) -> None:
     """No sample, then a good one, and after the soak one of two is 0."""
     with answering([], ["1"], ["1", "0"]) as server:

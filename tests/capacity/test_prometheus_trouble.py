@@ -12,6 +12,8 @@ import pytest
 from .command import Answer, audit
 from .prometheus_server import PRESENT, WHY_NOT, answering, certificate, history, running
 
+pytestmark = pytest.mark.long
+
 needs_prometheus = pytest.mark.skipif(not PRESENT, reason=WHY_NOT)
 SECRET = "s3cret-of-the-test"
 CARD = {"gpu": "0", "UUID": "GPU-a", "modelName": "NVIDIA H200", "Hostname": "gpu1"}

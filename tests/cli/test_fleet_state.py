@@ -37,6 +37,7 @@ def troubled(make_fleet: Up) -> Iterator[Fleet]:
         os.kill(hanging.pid, signal.SIGCONT)
 
 
+@pytest.mark.long
 def test_bad_nodes_are_reported_beside_the_others(migprov: Migprov, troubled: Fleet) -> None:
     where = ("-i", troubled.inventory, "--forks", 8, "--node-timeout", 8)
     names = [node.name for node in troubled.nodes]

@@ -60,6 +60,7 @@ def test_rollback_brings_the_placements_back_and_again_goes_forward(
     assert migprov("verify", layouts, "voice", *where).code == 0
 
 
+@pytest.mark.long
 def test_rollback_minds_who_works_there(migprov: Migprov, fleet: Fleet, layouts: Path) -> None:
     (node,) = fleet.nodes
     where = ("-i", fleet.inventory)

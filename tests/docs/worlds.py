@@ -61,6 +61,8 @@ WORLDS: dict[str, World] = {
     ),
     "docs/ci.md": World(nodes=0, files={"docs/infra-repo": "docs/infra-repo"}),
     "docs/how-to-plain.md": World(long=True),
+    "docs/rollout.md": World(long=True),
+    "docs/walkthrough.md": World(nodes=0, long=True),
     "docs/inventory.md": World(group_vars={"rack": "r7"}),
     "docs/how-to-slurm.md": World(
         services=("slurm",),

@@ -13,6 +13,8 @@ from .attempts import CODES, failed, some
 from .lab import lab
 from .transitions import Transition, every_transition
 
+pytestmark = pytest.mark.long
+
 HOW: tuple[dict[str, Any], ...] = ({}, {"late": True}, {"for_good": True})
 
 

@@ -30,6 +30,8 @@ from migprov.sim.nodes import Fleet, FleetNode
 from .node_process import node_process
 from .values import ANYTHING, ODD_TEXTS, near, places
 
+pytestmark = pytest.mark.long
+
 LONG = os.environ.get("MIGPROV_FUZZ") == "long"
 ACTIVE = "\x1b[2J\x1b]0;owned\x07[red]\x9b31m[/] \u202e:skull:\u2066\ud800\r\b[link=file:///]"
 

@@ -152,6 +152,7 @@ def job(controller: Controller, fleet: Fleet) -> Iterator[Job]:
         yield Job(Path(name) / "job", controller, fleet)
 
 
+@pytest.mark.long
 def test_check_job_then_roll(job: Job, fleet: Fleet) -> None:
     sim = fleet.nodes[0].sim
     check = job.run(playbook="migprov.gpu.rollout", cmdline="--check --diff")

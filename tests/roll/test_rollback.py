@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(900)
 
 
+@pytest.mark.long
 def test_newest_first_and_taken_up_without_going_forward(control: Control, two: Fleet) -> None:
     where = ("-i", two.inventory)
     for name in ("gpu2", "gpu1"):  # the newest change is that of gpu1

@@ -67,6 +67,7 @@ def roll(two: Fleet, slurm: Cluster, tmp_path: Path) -> Roll:
     return Roll(Ansible(tmp_path, two.inventory), slurm)
 
 
+@pytest.mark.long
 def test_a_roll_that_slurm_refuses_changes_nothing_and_the_next_one_brings_the_new_gres(
     roll: Roll, two: Fleet, slurm: Cluster
 ) -> None:
