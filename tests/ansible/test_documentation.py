@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 
 from .plays import Ansible
 
+ROOT = Path(__file__).resolve().parents[2]
 MODULES = [
     "gpu_drain",
     "gpu_driver",
@@ -58,8 +59,8 @@ def test_each_module_has_examples_returns_and_attributes(name: str, documented: 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_documented_options_are_those_that_are_validated(name: str, documented: dict[str, Any]) -> None:
-    arguments = importlib.import_module("ansible_collections.migprov.gpu.plugins.module_utils.arguments")
-    spec = getattr(arguments, name.upper())["argument_spec"]
+    # By its file: in this process Ansible may have found another copy of the collection, in the user's home.
+    spec = runpy.run_path(str(ROOT / "plugins" / "module_utils" / "arguments.py"))[name.upper()]["argument_spec"]
     described = documented[f"migprov.gpu.{name}"]["doc"].get("options", {})
     keys = ("type", "elements", "required", "default", "choices")
     assert {
