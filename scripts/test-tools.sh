@@ -2,7 +2,8 @@
 # The programs that some tests run for real, from Debian's packages. Tests whose program is missing are skipped and
 # say so; this never fails.
 set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
+scripts=$(dirname "${BASH_SOURCE[0]}")
+. "$scripts/packages.sh"
 
 say() { printf 'test tools: %s\n' "$*" >&2; }
 
@@ -21,8 +22,8 @@ while read -r program package unit; do
     packages+=("$package")
     [ "$unit" = - ] || units+=("$unit")
 done <<<"$tools"
-"$(dirname "${BASH_SOURCE[0]}")/nvidia-smi.sh" >/dev/null || say "no real nvidia-smi; its tests are skipped"
-scripts=$(dirname "${BASH_SOURCE[0]}")
+# Kept in the cache, not installed; neither needs root.
+"$scripts/nvidia-smi.sh" >/dev/null || say "no real nvidia-smi; its tests are skipped"
 "$scripts/nvml-programs.sh" >/dev/null || say "the NVML programs could not be installed; their tests are skipped"
 [ "${#packages[@]}" -gt 0 ] || exit 0
 if have apt-get && can_be_root; then
