@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from migprov.cli.main import run
+from tests.cli import conftest as cli
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -26,13 +27,8 @@ HOSTILE = (
 )
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(cli.Answer):
     """What the command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
 
     @property
     def json(self) -> dict[str, Any]:
