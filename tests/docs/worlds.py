@@ -45,7 +45,6 @@ STANDARD: Mapping[str, str] = {
     "layouts/voice.yml": EXAMPLE,
     "workloads.yml": "demo/workloads.yml",
 }
-EMPTY = World(nodes=0)
 FEW = 2
 """Up to so many calls of migprov on a page are started from nothing; for more of them see `warm.py`."""
 
@@ -103,10 +102,11 @@ class Place:
 
 
 def of(page: str) -> World:
-    if page in WORLDS:
-        return WORLDS[page]
-    own = any(command.text.startswith("migprov sim up") for b in pages.blocks(page) for command in pages.commands(b))
-    return EMPTY if own else World()
+    return WORLDS.get(page) or World(nodes=0 if starts_nodes(page) else World.nodes)
+
+
+def starts_nodes(page: str) -> bool:
+    return any(command.text.startswith("migprov sim up") for b in pages.blocks(page) for command in pages.commands(b))
 
 
 @contextlib.contextmanager
@@ -130,7 +130,8 @@ def prepared(page: str) -> Iterator[Place]:
             fleet = stack.enter_context(up(base / "sim", nodes=world.nodes, gpus=world.gpus))
             _inventory(folder / "inventory", fleet, world, known)
             (home / ".ssh" / "config").write_text(_ssh_config(fleet))
-        files = {**(STANDARD if world is not EMPTY else {}), **world.files}
+        empty = not world.nodes and starts_nodes(page)
+        files = {**({} if empty else STANDARD), **world.files}
         for name, source in files.items():
             _copy(pages.ROOT / source, folder / name)
         env = os.environ | {
