@@ -90,9 +90,10 @@ def _running(workloads: Sequence[Workload], cards: Sequence[FleetCard]) -> dict[
             start = NO_START if where.start is None else where.start
             starts = {each.start for each in cards[card].instances} if cards[card].mig else {NO_START}
             if start not in starts:
+                wrong = "that card is cut" if where.start is None else f"nothing begins at {where.start}"
                 raise BadRequest(
-                    f"workload {workload.name!r} runs on {where.host}/{where.gpu} at {where.start}, and there is no "
-                    "such instance now"
+                    f"workload {workload.name!r} runs on {where.host}/{where.gpu}, but {wrong} now",
+                    next="say where it runs now; 'migprov audit --workloads' finds out",
                 )
             if (card, start) in taken:
                 raise BadRequest(f"{taken[card, start]!r} and {workload.name!r} run in one place, {cards[card].name}")

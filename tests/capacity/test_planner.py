@@ -208,7 +208,12 @@ def test_new_places_are_made_before_old_ones_go() -> None:
         ([], [*THREE, THREE[0]], "two cards have the name 'gpu1/0'"),
         ([Workload("a", 1, shares_card=("b",))], THREE, "'b', which is no workload here"),
         ([Workload("a", 1, runs_on=(Place("gpu9", 0),))], THREE, "gpu9/0, which is not in the fleet"),
-        ([Workload("a", 1, runs_on=(Place("gpu1", 0, 4),))], THREE, "there is no such instance"),
+        ([Workload("a", 1, runs_on=(Place("gpu1", 0, 4),))], THREE, "gpu1/0, but nothing begins at 4 now"),
+        (
+            [Workload("a", 1, runs_on=(Place("gpu1", 0),))],
+            [FleetCard("gpu1", 0, A100, mig=True, instances=(Instance("3g.40gb", 0),))],
+            "runs on gpu1/0, but that card is cut now",
+        ),
         ([Workload("a", 1, runs_on=(Place("gpu1", 0), Place("gpu1", 1)))], THREE, "more than its 1 replicas"),
         (
             [Workload("a", 1, runs_on=(Place("gpu1", 0),)), Workload("b", 1, runs_on=(Place("gpu1", 0),))],
