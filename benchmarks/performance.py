@@ -26,8 +26,10 @@ FORKS = 32
 GOAL_BARE, GOAL_STOCK, GOAL_NOOP_MS = 1.3, 10.0, 60.0
 PAGE = ROOT / "docs" / "performance.md"
 OTHER_PAGES = {
-    "performance.md": "[performance-16-cores.md](performance-16-cores.md) has the same on a larger machine.",
+    "performance.md": "The same on larger machines: [16 cores](performance-16-cores.md), "
+    "[32 cores](performance-32-cores.md).",
     "performance-16-cores.md": "[performance.md](performance.md) has the same on two cores.",
+    "performance-32-cores.md": "[performance.md](performance.md) has the same on two cores.",
 }
 PARTS = ("state", "thousand", "play", "noop", "planner", "traps")
 TASKS = {
