@@ -27,8 +27,6 @@ EXCEPTIONS: tuple[NotRun, ...] = (
     NotRun("*", "pip install *", "the index is not asked by tests; tests/repo/test_wheel.py installs the wheel"),
     NotRun("*", "pip wheel *", "tests/repo/test_wheel.py builds it so"),
     NotRun("*", "ansible-galaxy collection *", "tests/repo/test_collection_tarball.py builds and installs it so"),
-    NotRun("README.md", "migprov * -i INVENTORY*", "the loop of docs/walkthrough.md, which is run"),
-    NotRun("README.md", "migprov report *", "the same loop"),
     NotRun(
         "docs/awx.md",
         "ansible-builder *",

@@ -50,7 +50,15 @@ FEW = 2
 
 # Where a page needs something else than the standard.
 WORLDS: dict[str, World] = {
-    "README.md": World(nodes=0, files={"demo/layouts.yml": "demo/layouts.yml"}),
+    # It starts two nodes of its own, and ends with a fleet that is at work.
+    "README.md": World(
+        files={"demo/layouts.yml": "demo/layouts.yml"},
+        swaps={"--for 3600 --every 10": "--for 2 --every 0.5 --min-samples 3"},
+        setup=(
+            "rm workloads.yml",
+            "for node in gpu1 gpu2; do migprov sim hold -n $SIM/nodes/$node 1 9830 --command speech-to-text; done",
+        ),
+    ),
     "docs/advice.md": World(nodes=0),  # it reads files alone
     # Its inventory names the layouts, which the page says further below.
     "docs/ansible.md": World(group_vars={"mig_layouts_file": "layouts.yml", "mig_layout": "voice"}, long=True),
