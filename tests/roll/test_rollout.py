@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from migprov.fleet.roll import Request, rollout
+from migprov.fleet.roll.events import BatchBegun, BatchDone, Over
+
 from .conftest import writes
 from .control import Control
 
@@ -164,3 +167,29 @@ def test_paused_after_the_canary_and_taken_up_with_the_layout_of_then(control: C
     assert writes(two)[1] > 0
     over = control.run("rollout", "--resume", control.story().id)
     assert (over.code, "is ended (done)" in over.err) == (1, True)
+
+
+@pytest.mark.long
+def test_a_node_lost_between_two_batches_is_not_taken_for_done(control: Control, three: Fleet) -> None:
+    """With limits the fleet is looked at before each batch: what is not known then is not as wanted."""
+    request = Request((str(three.inventory),), str(control.layouts), "voice", steps="1", max_unavailable=("3",))
+    told = []
+    for event in rollout(request, folder=control.state / "migprov" / "rolls"):
+        told.append(event)
+        if isinstance(event, BatchDone) and event.number == 1:
+            three.node("gpu1").reboot()  # the mode stays, the instances go
+            three.node("gpu3").stop()
+    over = told[-1]
+    assert isinstance(over, Over)
+    assert (over.state, over.result, over.done) == ("stopped", "not_ready", ("gpu2",))
+    assert (over.failed, over.left) == (("gpu1", "gpu3"), ("gpu1", "gpu3"))
+    assert over.reason == (
+        "Not ready: gpu3. Nothing was changed there by this run. Not as wanted any more, or without an answer: gpu1."
+    )
+    assert [each.hosts for each in told if isinstance(each, BatchBegun)] == [("gpu1",), ("gpu2",)]
+    assert writes(three)[2] == 0
+
+    three.node("gpu3").start()
+    resumed = control.run("rollout", "--resume")
+    assert (resumed.code, control.story().state) == (0, "ended"), resumed.err
+    assert control.run("verify", control.layouts, "voice", "-i", three.inventory).code == 0

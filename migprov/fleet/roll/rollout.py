@@ -17,7 +17,7 @@ from .batch import Batch, Blocked, next_batch
 from .look import Look
 from .member import Member, of_look
 from .record import Record, Story
-from .request import Prepared
+from .request import ROLLBACK, Prepared
 from .steps import Steps
 from .turn import Turns
 
@@ -107,11 +107,12 @@ class Roll:
     def _batches(self, task: work.Rollout, record: Record, number: int) -> Iterator[events.Event]:
         limits, first = self.prepared.limits, number
         while True:
-            if limits and number > first:
+            looked_again = bool(limits) and number > first
+            if looked_again:
                 yield from self._look(task, record.private, f"before batch {number + 1}", {})
             chosen = next_batch(list(self._members.values()), self._done, self.prepared.steps, number, limits)
             if chosen is None:
-                yield self._finished(number > first)
+                yield (self._in_doubt() if looked_again else None) or self._finished(number > first)
                 return
             if isinstance(chosen, Blocked):
                 yield self._over("stopped", "blocked", f"{chosen.reason}. Nothing was changed since the last batch.")
@@ -261,6 +262,24 @@ class Roll:
 
     def _members_failed(self, bad: Sequence[str]) -> bool:
         return any(self._results.get(name) != "unreachable" for name in bad)
+
+    def _in_doubt(self) -> events.Over | None:
+        """Why the roll is not at its end though nothing is left to change: what the last look found, if it did."""
+        doubts = [look for look in self.looks.values() if self._is_in_doubt(look)]
+        if not doubts:
+            return None
+        untouched = [look.host for look in doubts if look.host not in self._done]
+        undone = [look.host for look in doubts if look.host in self._done]
+        self._failed += [look.host for look in doubts]
+        reason = [f"Not ready: {', '.join(untouched)}. Nothing was changed there by this run."] if untouched else []
+        reason += [f"Not as wanted any more, or without an answer: {', '.join(undone)}."] if undone else []
+        result = "unreachable" if all(look.unreachable for look in doubts) else "not_ready"
+        return self._over("stopped", result, " ".join(reason))
+
+    def _is_in_doubt(self, look: Look) -> bool:
+        if look.host in self._done and self.prepared.request.kind == ROLLBACK:
+            return not look.reply  # the plan of a node that is back leads forward again
+        return not look.ready or (look.host in self._done and bool(look.reply.get("planned")))
 
     def _finished(self, changed: bool) -> events.Over:
         if changed or self.story is not None:
