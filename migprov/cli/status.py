@@ -79,6 +79,8 @@ def _lines(rolls: Sequence[Standing]) -> Iterator[str]:
             yield f"  its ansible-playbook (process {roll.playbook}) is still at work by itself"
         if roll.maybe_drained:
             yield f"  a scheduler may still keep away: {', '.join(roll.maybe_drained)}"
+        if roll.damaged:
+            yield f"  {roll.damaged} {'line' if roll.damaged == 1 else 'lines'} of its record cannot be read"
         if roll.next:
             yield f"  Next: {roll.next}"
 

@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
-from migprov.fleet.roll import folder
+from migprov.errors import BadRequest
+from migprov.fleet.roll import claim, folder
 from migprov.fleet.roll.record import Record, read, stories
+from migprov.fleet.roll.request import ROLLOUT
 from migprov.fleet.roll.standing import standing
+
+from .control import Control
 
 ID = "20260101-000000-abcd"
 
@@ -22,9 +26,14 @@ def begin(base: Path) -> Record:
     held = folder.take(roll)
     assert held is not None
     record = Record(roll, held)
-    record.write(
-        "begun", id=ID, who="me", name="voice", hosts=["a", "b", "c"], options={"kind": "rollout", "extra": ["x"]}
-    )
+    about = {
+        "file": "layouts.yml",
+        "name": "voice",
+        "inventory": ["inventory"],
+        "limit": None,
+        "hosts": ["a", "b", "c"],
+    }
+    record.write("begun", id=ID, who="me", **about, options={"kind": "rollout", "extra": ["x"]})
     return record
 
 
@@ -74,6 +83,44 @@ def test_a_line_that_was_cut_off(tmp_path: Path) -> None:
     again.close()
     assert [json.loads(line)["event"] for line in journal.read_text().splitlines()] == ["begun", "batch", "node"]
     assert read(record.folder).done == ["a"]
+
+
+DAMAGED = [
+    "[]",
+    "123",
+    '"node"',
+    "\0\0\0\0",
+    "[" * 100_000,
+    '{"event": "begun"}',
+    '{"event": "begun", "hosts": ["d"], "options": [], "inventory": []}',
+    '{"event": "looked", "nodes": [1]}',
+    '{"event": "looked", "nodes": {"a": []}}',
+    '{"event": "batch", "hosts": 3}',
+    '{"event": "node", "host": "a"}',
+    '{"event": "playbook", "pid": "x", "start_ticks": 1}',
+]
+
+
+def test_damaged_lines_are_passed_over_and_counted(tmp_path: Path) -> None:
+    record = begin(tmp_path)
+    record.write("batch", number=1, hosts=["a", "b"])
+    with (record.folder / "journal.jsonl").open("a") as journal:
+        journal.writelines(f"{line}\n" for line in DAMAGED)
+    record.write("node", **node("a"))
+    record.close()
+    story = read(record.folder)
+    assert (story.damaged, story.in_hand, story.done) == (len(DAMAGED), ("b",), ["a"])
+    assert standing(story).to_json()["damaged"] == len(DAMAGED)
+
+
+@pytest.mark.parametrize("line", DAMAGED)
+def test_a_roll_whose_first_line_is_damaged_is_in_nobodys_way(control: Control, line: str) -> None:
+    roll = control.state / "migprov" / "rolls" / ID
+    roll.mkdir(parents=True)
+    (roll / "journal.jsonl").write_text(f"{line}\n")
+    assert stories(roll.parent) == []
+    with pytest.raises(BadRequest, match="never began"):
+        claim.unfinished(roll.parent, ID, ROLLOUT)
 
 
 def test_a_process_that_is_another_one_by_now(tmp_path: Path) -> None:

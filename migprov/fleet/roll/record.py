@@ -36,6 +36,8 @@ class Story:
     playbook: tuple[int, int] | None = None
     """Process and its start (clock ticks) of the last ansible-playbook that was begun."""
     last: dict[str, Any] = field(default_factory=dict)
+    damaged: int = 0
+    """Lines that cannot be read; what they said is not known."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -81,15 +83,15 @@ class Story:
         if event == "begun":
             self.begun = dict(line)
         elif event == "looked":
-            nodes = line.get("nodes") or {}
+            nodes = line["nodes"]
             self.looked.update(nodes)
             for host, one in nodes.items():
                 if not one.get("error"):
                     self.last_changes.setdefault(host, one.get("last_change"))
         elif event == "batch":
-            self.in_hand = tuple(line.get("hosts") or ())
+            self.in_hand = tuple(line["hosts"])
         elif event == "playbook":
-            self.playbook = (int(line["pid"]), int(line["start_ticks"]))
+            self.playbook = (line["pid"], line["start_ticks"])
         elif event == "node":
             self.nodes[line["host"]] = dict(line)
             self.in_hand = tuple(name for name in self.in_hand if name != line["host"])
@@ -98,15 +100,49 @@ class Story:
 
 
 def read(roll: Path) -> Story:
-    """The story of the roll in that folder. A line that was cut off by a power cut ends it."""
+    """The story of the roll in that folder. Lines that a power cut or a bad disk has damaged are passed over."""
     story = Story(roll.name, roll)
     with contextlib.suppress(OSError), open(roll / JOURNAL, encoding="utf-8", errors="replace") as journal:
         for text in journal:
-            try:
-                story.take(json.loads(text))
-            except (ValueError, KeyError, TypeError):
-                break
+            line = _line(text)
+            if line is not None:
+                story.take(line)
+            elif text.endswith("\n"):  # otherwise it was never written to its end
+                story.damaged += 1
     return story
+
+
+def _line(text: str) -> dict[str, Any] | None:
+    """A line of a journal, None where it is not as this program writes it."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return line if _fits(line) else None
+
+
+def _fits(line: Any) -> bool:
+    match line:
+        case {"event": "begun", "hosts": list(hosts), "inventory": list(sources), "options": {"kind": str()}}:
+            texts = (line.get(name) for name in ("file", "name", "limit"))
+            return _names(hosts) and _names(sources) and all(isinstance(text, str | None) for text in texts)
+        case {"event": "looked", "nodes": dict(nodes)}:
+            return all(isinstance(one, dict) for one in nodes.values())
+        case {"event": "batch", "hosts": list(hosts)}:
+            return _names(hosts)
+        case {"event": "playbook", "pid": int(), "start_ticks": int()} | {
+            "event": "node",
+            "host": str(),
+            "result": str(),
+        }:
+            return True
+        case {"event": str(event)}:
+            return event not in ("begun", "looked", "batch", "playbook", "node")
+    return False
+
+
+def _names(found: list[Any]) -> bool:
+    return all(isinstance(one, str) for one in found)
 
 
 def stories(folder: Path | None = None) -> list[Story]:

@@ -15,7 +15,7 @@ class Standing:
 
     `in_hand`: nodes of a batch without a result yet. `playbook`: the process in which ansible-playbook is at work,
     or None. `maybe_drained`: nodes that a scheduler may still keep away because of this roll. `next`: the command to go
-    on with, None when there is nothing to do.
+    on with, None when there is nothing to do. `damaged`: lines of its record that cannot be read.
     """
 
     id: str
@@ -33,6 +33,7 @@ class Standing:
     playbook: int | None
     maybe_drained: tuple[str, ...]
     next: str | None
+    damaged: int
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -66,6 +67,7 @@ def standing(story: Story) -> Standing:
         playbook=story.playbook[0] if story.playbook and story.playbook_runs else None,
         maybe_drained=() if state in ("running", "ended") else _maybe_drained(story),
         next=_next(story, state, kind),
+        damaged=story.damaged,
     )
 
 
