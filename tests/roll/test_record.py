@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,33 @@ def test_folders_that_never_became_a_roll(tmp_path: Path) -> None:
     begin(tmp_path).close()
     assert [story.id for story in stories(tmp_path)] == [ID]
     assert stories(tmp_path / "missing") == []
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file can be longer than 1,000 bytes: what is longer is written in part, as on a disk that gets full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_gets_full(tmp_path: Path, small_disk: None) -> None:
+    record = begin(tmp_path)
+    with pytest.raises(folder.CannotRecord, match=r"layouts.yml cannot be written: File too large"):
+        record.keep("layouts.yml", b"x" * 1500)
+    with pytest.raises(folder.CannotRecord, match=r"journal.jsonl cannot be written: File too large"):
+        record.write("node", **node("a" * 1500))
+    record.close()
+    assert read(record.folder).hosts == ("a", "b", "c")
+
+
+def test_a_record_that_cannot_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "starting").mkdir()
+    with pytest.raises(folder.CannotRecord, match=r"starting: Is a directory"), folder.starting(tmp_path):
+        pass
 
 
 def test_a_folder_that_others_could_read_is_shut(tmp_path: Path) -> None:

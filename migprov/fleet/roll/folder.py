@@ -61,8 +61,29 @@ def make_private(folder: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """A descriptor of a file of ours that nobody else may read."""
-    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE)
+    """A descriptor of a file of ours that nobody else may read.
+
+    Raises:
+        CannotRecord: it cannot be opened.
+    """
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE)
+    except OSError as error:
+        raise CannotRecord(f"The record of a roll cannot be kept in {path}: {error.strerror}.") from error
+
+
+def write_whole(path: Path, descriptor: int, data: bytes) -> None:
+    """Write all of `data` and wait until it is on the disk. A disk that gets full takes a part and says nothing.
+
+    Raises:
+        CannotRecord: it cannot be written; `path` is how the error names it.
+    """
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+    except OSError as error:
+        raise CannotRecord(f"The record {path} cannot be written: {error.strerror}.") from error
 
 
 @contextlib.contextmanager

@@ -174,24 +174,19 @@ class Record:
             CannotRecord: it cannot be written.
         """
         line = {"event": event, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **fields}
-        try:
-            data = (json.dumps(line) + "\n").encode()
-            while data:
-                data = data[os.write(self._journal, data) :]
-            os.fsync(self._journal)
-        except OSError as error:
-            raise places.CannotRecord(
-                f"The record {self.folder / JOURNAL} cannot be written: {error.strerror}."
-            ) from error
+        places.write_whole(self.folder / JOURNAL, self._journal, (json.dumps(line) + "\n").encode())
         return line
 
     def keep(self, name: str, content: bytes) -> Path:
-        """Keep a copy of a file in the roll's folder."""
+        """Keep a copy of a file in the roll's folder.
+
+        Raises:
+            CannotRecord: it cannot be written.
+        """
         path = self.folder / name
         descriptor = places.open_private(path, os.O_WRONLY | os.O_TRUNC)
         try:
-            os.write(descriptor, content)
-            os.fsync(descriptor)
+            places.write_whole(path, descriptor, content)
         finally:
             os.close(descriptor)
         return path
