@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import os
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import paramiko
 
 from .ssh_config import Endpoint
 
+AGENT_S = 5.0
+"""Seconds for an agent to say which keys it has. To sign, it may ask a person."""
+
 
 @dataclass
 class Keys:
-    """The keys for one login, in the order to try; `notes` says why files were passed over."""
+    """The keys for one login, in the order to try; `notes` says why files, or the agent, were passed over."""
 
     endpoint: Endpoint
     passphrase: Callable[[str], str | None] | None = None
@@ -24,43 +29,51 @@ class Keys:
 
     def __iter__(self) -> Iterator[tuple[str, paramiko.PKey]]:
         """Each key with what to call it. A server counts failed tries, so named keys come first."""
-        agent = _agent_keys()
         offered: set[bytes] = set()
-        files = [_KeyFile(Path(name)) for name in self.endpoint.key_files]
-        ordered: list[tuple[str, Callable[[], paramiko.PKey | None]]] = []
-        of_agent = [(f"agent key {key.fingerprint}", _constant(key)) for key in agent.values()]
-        of_files = [(str(file.path), self._loader(file, agent)) for file in files]
-        if self.endpoint.identities_only:
-            ordered = of_files
-        elif self.endpoint.keys_are_named:
-            ordered = of_files + of_agent
-        else:
-            ordered = of_agent + of_files
-        for label, load in ordered:
-            key = load()
+        for label, key in self._ordered():
             if key is not None and key.asbytes() not in offered:
                 offered.add(key.asbytes())
                 yield label, key
 
-    def _loader(self, file: _KeyFile, agent: dict[bytes, paramiko.PKey]) -> Callable[[], paramiko.PKey | None]:
-        return lambda: self._load(file, agent)
+    def _ordered(self) -> Iterator[tuple[str, paramiko.PKey | None]]:
+        of_files = ((name, self._load(_KeyFile(Path(name)))) for name in self.endpoint.key_files)
+        if self.endpoint.identities_only or self.endpoint.keys_are_named:
+            yield from of_files
+        if not self.endpoint.identities_only:
+            yield from ((f"agent key {key.fingerprint}", key) for key in self._of_agent.values())
+            yield from of_files  # what is left of them
 
-    def _load(self, file: _KeyFile, agent: dict[bytes, paramiko.PKey]) -> paramiko.PKey | None:
-        held = agent.get(file.public() or b"")
-        if held is not None:
-            return held  # the agent signs for it: no passphrase is needed
+    @cached_property
+    def _of_agent(self) -> dict[bytes, paramiko.PKey]:
+        """The agent's keys, asked for when one is wanted."""
+        try:
+            return {key.asbytes(): key for key in _Agent().get_keys()}
+        except TimeoutError:
+            self.notes.append(f"the ssh-agent {os.environ.get('SSH_AUTH_SOCK')} does not answer")
+        except (paramiko.SSHException, OSError, ValueError) as error:
+            self.notes.append(f"the ssh-agent cannot be used: {error}")
+        return {}
+
+    def _load(self, file: _KeyFile) -> paramiko.PKey | None:
+        note, encrypted = None, False
         try:
             return _from_path(file.path, None)
         except paramiko.PasswordRequiredException:
-            return self._decrypt(file)
+            encrypted = True
         except FileNotFoundError:
             if self.endpoint.keys_are_named:
-                self.notes.append(f"{file.path} does not exist")
+                note = f"{file.path} does not exist"
         except OSError as error:
-            self.notes.append(f"{file.path} cannot be read: {error.strerror}")
+            note = f"{file.path} cannot be read: {error.strerror}"
         except (paramiko.SSHException, ValueError) as error:
-            self.notes.append(f"{file.path} cannot be used: {error}")
-        return None
+            note = f"{file.path} cannot be used: {error}"
+        public = file.public()
+        held = self._of_agent.get(public) if public else None
+        if held is not None:
+            return held  # the agent signs for it: no passphrase is needed, and not even the file
+        if note:
+            self.notes.append(note)
+        return self._decrypt(file) if encrypted else None
 
     def _decrypt(self, file: _KeyFile) -> paramiko.PKey | None:
         words = self.passphrase(str(file.path)) if self.passphrase else None
@@ -74,15 +87,13 @@ class Keys:
             return None
 
 
-def _constant(key: paramiko.PKey) -> Callable[[], paramiko.PKey | None]:
-    return lambda: key
+class _Agent(paramiko.Agent):
+    """paramiko's, which would wait for ever for an agent that does not say which keys it has."""
 
-
-def _agent_keys() -> dict[bytes, paramiko.PKey]:
-    try:
-        return {key.asbytes(): key for key in paramiko.Agent().get_keys()}
-    except (paramiko.SSHException, OSError):
-        return {}  # an agent that does not answer is none
+    def _connect(self, conn: socket.socket) -> None:
+        conn.settimeout(AGENT_S)
+        super()._connect(conn)  # type: ignore[misc]
+        conn.settimeout(None)
 
 
 def _from_path(path: Path, passphrase: str | None) -> paramiko.PKey:
@@ -113,8 +124,8 @@ class _KeyFile:
     path: Path
 
     def public(self) -> bytes | None:
-        """The public key beside the private one, if there is one."""
-        try:
-            return base64.b64decode(Path(f"{self.path}.pub").read_text("utf-8").split()[1])
-        except (OSError, IndexError, ValueError, binascii.Error):
-            return None
+        """The public key beside the private one; or the file itself, which may be one. None where there is none."""
+        for path in (Path(f"{self.path}.pub"), self.path):
+            with suppress(OSError, IndexError, ValueError):  # binascii.Error is a ValueError
+                return base64.b64decode(path.read_text("utf-8").split()[1], validate=True)
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from migprov import errors
+from migprov.connect import keys
 from migprov.connect.call import call
 from migprov.connect.ssh import SshConnection
 
@@ -76,3 +78,39 @@ def test_identities_only_leaves_the_agents_other_keys_alone(server, agent, keyge
 def test_an_agent_that_is_gone_is_none(server, monkeypatch, tmp_path):
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "gone"))
     assert ask(server) == "info"
+
+
+def test_a_public_key_names_one_of_the_agents(server, agent, keygen, tmp_path):
+    """The private key lies elsewhere: on a token, or behind a forwarded agent."""
+    agent(server.key)
+    named = tmp_path / "token.pub"
+    named.write_text(Path(f"{server.key}.pub").read_text())
+    config = tmp_path / "config"
+    config.write_text(f"IdentitiesOnly yes\nIdentityFile {named}\n")
+    assert ask(server, key_files=(), ssh_config=str(config)) == "info"
+
+
+@pytest.fixture
+def silent_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """An agent that takes connections and never answers; the connections that were made to it."""
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "silent"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "silent"))
+        listener.listen()
+        listener.setblocking(False)
+        yield listener
+
+
+def test_a_plain_key_file_needs_no_agent(server, silent_agent):
+    assert ask(server) == "info"
+    with pytest.raises(BlockingIOError):
+        silent_agent.accept()
+
+
+def test_an_agent_that_does_not_answer_is_named_and_not_waited_for(server, silent_agent, monkeypatch, tmp_path):
+    monkeypatch.setattr(keys, "AGENT_S", 0.1)
+    monkeypatch.setenv("HOME", str(tmp_path))  # where there is no key
+    with pytest.raises(
+        errors.AuthFailed, match=r"there is no key to offer \(the ssh-agent .*/silent does not answer\)"
+    ):
+        ask(server, key_files=())
