@@ -23,6 +23,8 @@ READY = "Every node is ready"
 PREFLIGHT = "The layout is possible on this node and nothing is in its way"
 GUARD = "No node of an earlier batch was lost"
 STOP = "Stop the roll"
+# Nothing listens there: a task that contacted the node would be unreachable, not failed.
+NOWHERE = ("-i", "nowhere,", "-e", "ansible_host=127.0.0.1", "-e", "ansible_port=1")
 CREATE = "nvmlDeviceCreateGpuInstanceWithPlacement"
 
 

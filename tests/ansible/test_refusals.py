@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from .plays import VOICE, Ansible, Run
-
-# Nothing listens there: a task that contacted the node would be unreachable, not failed.
-NOWHERE = ["-i", "nowhere,", "-e", "ansible_host=127.0.0.1", "-e", "ansible_port=1"]
+from .rolls import NOWHERE
 
 WRONG: dict[str, tuple[str, Any, str]] = {
     "nothing": ("mig_layout", {}, "one of the following is required: file, config"),

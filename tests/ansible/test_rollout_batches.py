@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .plays import Ansible
-from .rolls import APPLY, CREATE, GUARD, STOP, VERIFY, rollout, set_for, ssh_that, writes
+from .rolls import APPLY, CREATE, GUARD, NOWHERE, STOP, VERIFY, VOICE, rollout, set_for, ssh_that, writes
 
 if TYPE_CHECKING:
     from migprov.sim.nodes import Fleet
@@ -91,3 +92,28 @@ def test_a_node_that_hangs_is_told_as_not_known(fleet: Fleet, ansible: Ansible) 
     assert "the outcome is not known" in said
     assert "migprov history" in said
     assert "Nothing was changed" not in said
+
+
+def test_settings_of_ansible_cfg_change_no_roll(
+    make_fleet: Callable[..., Fleet], before: Callable[[Fleet], Ansible], tmp_path: Path
+) -> None:
+    """Another strategy would run past the end of a batch, and fatal errors end the turns of neighbours."""
+    fleet = make_fleet(nodes=2)
+    set_for(fleet, "gpu1", mig_layout_health_command=["test", "-d", str(tmp_path)])
+    set_for(fleet, "gpu2", mig_layout_health_command="false")
+    given = {**VOICE, "mig_layout_steps": "2", "mig_layout_health_timeout": 0, "mig_layout_soak": 1}
+    settings = {"ANSIBLE_STRATEGY": "free", "ANSIBLE_ANY_ERRORS_FATAL": "true"}
+    run = before(fleet).playbook("migprov.gpu.rollout", *SKIP, "-e", json.dumps(given), env=settings)
+    assert run.rc == 2, run.output
+    assert (run.hosts(STOP, "failed"), run.hosts(STOP, "skipped")) == (["gpu2"], ["gpu1"])
+    assert "the health gate is not passed" in run.of(STOP, "gpu2").result["msg"]
+
+
+@pytest.mark.parametrize(("playbook", "steps"), [("rollout", "0"), ("rollout", [1, "x"]), ("rollback", "")])
+def test_batches_that_are_none_are_refused(playbook: str, steps: object, tmp_path: Path) -> None:
+    """Ansible itself takes 0 for all hosts at once, and ends with a traceback on a word."""
+    given = json.dumps({**VOICE, "mig_layout_steps": steps})
+    run = Ansible(tmp_path, None).playbook(f"migprov.gpu.{playbook}", *NOWHERE, *SKIP, "-e", given)
+    assert run.rc == 2, run.output
+    (only,) = run.tasks
+    assert f"it is {json.dumps(steps)}. Nothing was changed anywhere." in only.result["msg"]
