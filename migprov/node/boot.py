@@ -186,9 +186,10 @@ def _too_late(limit_s: float) -> None:
     late = "not done within %g s: the driver hangs or is slow" % limit_s
     _say([], [_line(late, "look at dmesg for Xid and at migprov info, then apply the layout again")])
     with suppress(MigError):
-        died = journal.interrupted()
-        for unit in died.services if died else ():
-            services.start(unit, wait=False)
+        for change in (journal.under_way(), journal.interrupted()):
+            for unit in change.services if change else ():
+                with suppress(MigError):
+                    services.start(unit, wait=False)
     os._exit(1)
 
 

@@ -6,10 +6,11 @@ that died is found by the next. ``rollback`` takes the layout to go back to from
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import processes
 from .errors import NoPermission
@@ -17,6 +18,9 @@ from .lock import home
 
 _LARGEST = 1 << 20
 _KEPT = 200
+_KEPT_BYTES = _LARGEST // 2
+_BOOT = "/proc/sys/kernel/random/boot_id"
+_begun: List[str] = []  # changes of this very run that have no end yet
 
 
 class Change(NamedTuple):
@@ -59,15 +63,18 @@ def begin(who: str, task: str, before: List[Dict[str, Any]], planned: List[Dict[
         "before": before,
         "planned": planned,
         "services": services,
+        "by": _itself(),
     }
     _trim()
     _append(record)
+    _begun.append(str(record["id"]))
     return str(record["id"])
 
 
 def end(change: str, result: str, message: str = "", changed: bool = True) -> None:
     """Write down how a change ended; raises NoPermission."""
     _append({"end": change, "result": result, "message": message[:500], "changed": changed})
+    _begun.remove(change)
 
 
 def continued(change: Change, message: str) -> None:
@@ -99,6 +106,11 @@ def interrupted() -> Optional[Change]:
     return None
 
 
+def under_way() -> Optional[Change]:
+    """The change that this very run has begun and not ended."""
+    return next((change for change in changes() if change.id in _begun), None)
+
+
 def as_data(died: Optional[Change]) -> Dict[str, Any]:
     """How replies tell of an interrupted change; nothing where there is none."""
     return {} if died is None else {"interrupted": dict(died._asdict())}
@@ -113,22 +125,35 @@ def _change(record: Dict[str, Any], ended: Optional[Dict[str, Any]]) -> Change:
         before=_dicts(record.get("before")),
         planned=_dicts(record.get("planned")),
         services=_texts(record.get("services")),
-        result=str(ended.get("result", "done")) if ended else _without_end(str(record["id"])),
+        result=str(ended.get("result", "done")) if ended else _without_end(record.get("by")),
         message=str(ended.get("message", "")) if ended else "",
         changed=ended is None or ended.get("changed") is not False,
         continued=ended is not None and ended.get("continued") is True,
     )
 
 
-def _without_end(change: str) -> str:
-    """Whether a change without an end is under way: its process has the pid of the id and began before it."""
-    began_ms, _, pid = change.partition("-")
-    if not (began_ms.isdecimal() and pid.isdecimal()):
+def _without_end(by: Any) -> str:
+    """Whether a change without an end is under way. No clock is asked: those of a machine jump."""
+    if not isinstance(by, dict) or by.get("boot") != _boot():
         return "interrupted"
-    process = processes.identity(int(pid))
-    alive = process is not None and process.state not in "ZX"
-    # the time of boot, which start times count from, is told in whole seconds
-    return "running" if alive and process and process.started <= int(began_ms) / 1000 + 2 else "interrupted"
+    pid, ticks = by.get("pid"), by.get("start_ticks")
+    if isinstance(pid, int) and isinstance(ticks, int) and processes.is_running(pid, ticks):
+        return "running"
+    return "interrupted"
+
+
+def _itself() -> Dict[str, Any]:
+    who = processes.identity(os.getpid())
+    return {"pid": os.getpid(), "start_ticks": who.start_ticks if who else None, "boot": _boot()}
+
+
+def _boot() -> str:
+    """What tells this run of the machine from every other."""
+    try:
+        with open(_BOOT, encoding="ascii", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def _dicts(value: Any) -> List[Dict[str, Any]]:
@@ -142,7 +167,10 @@ def _texts(value: Any) -> List[str]:
 def _records() -> Iterable[Dict[str, Any]]:
     try:
         with open(path(), "rb") as file:
-            lines = file.read(4 * _LARGEST).split(b"\n")
+            # should it be larger than any that was trimmed, then the newest count
+            skipped = max(file.seek(0, os.SEEK_END) - 4 * _LARGEST, 0)
+            file.seek(skipped)
+            lines = file.read(4 * _LARGEST).split(b"\n")[1 if skipped else 0 :]
     except FileNotFoundError:
         return
     except OSError as error:
@@ -164,7 +192,9 @@ def _append(record: Dict[str, Any]) -> None:
             size = os.fstat(descriptor).st_size
             # a power cut may have left a line without its end: the new one must not be lost in it
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            os.write(descriptor, (b"\n" if torn else b"") + json.dumps(record).encode() + b"\n")
+            line = (b"\n" if torn else b"") + json.dumps(record).encode() + b"\n"
+            if os.write(descriptor, line) < len(line):  # as much as the disk had room for
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -179,20 +209,34 @@ def _trim() -> None:
             return
     except OSError:
         return
-    records = list(_records())
-    kept = {str(record["id"]) for record in [r for r in records if "id" in r][-_KEPT:]}
+    lines = [(str(record.get("id", record.get("end"))), json.dumps(record).encode() + b"\n") for record in _records()]
+    kept = _newest(lines)
     new = path() + ".new"
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            for record in records:
-                if str(record.get("id", record.get("end"))) in kept:
-                    file.write(json.dumps(record).encode() + b"\n")
+            file.writelines(line for change, line in lines if change in kept)
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path())
     except OSError as error:
         raise _unusable(error) from None
+
+
+def _newest(lines: Sequence[Tuple[str, bytes]]) -> Set[str]:
+    """The changes to keep: the newest, as many as there is room for, and one that waits to be brought to its end."""
+    sizes: Dict[str, int] = {}
+    for change, line in lines:
+        sizes[change] = sizes.get(change, 0) + len(line)
+    died = interrupted()
+    kept = set() if died is None else {died.id}
+    room = _KEPT_BYTES
+    for number, change in enumerate(list(sizes)[: -_KEPT - 1 : -1]):
+        room -= sizes[change]
+        if room < 0 and number:
+            break
+        kept.add(change)
+    return kept
 
 
 def _unusable(error: OSError) -> NoPermission:

@@ -202,6 +202,18 @@ def test_a_driver_that_hangs_is_left(machine: Callable[..., Machine], call: str)
     assert node.boot().returncode == 0  # and the lock is free
 
 
+def test_a_restore_that_takes_too_long_leaves_no_service_stopped(machine: Callable[..., Machine]) -> None:
+    node = machine("1xA100-80GB")
+    dcgm = node.sim.service("nvidia-dcgm")
+    try:
+        node.sim.fault(call="nvmlDeviceSetMigMode", hang_s=600.0)
+        node.save(entry(), boot={"limit_s": 2})
+        assert "not done within 2 s" in failed(node.boot())
+        assert dcgm.active
+    finally:
+        node.sim.power_off()
+
+
 def test_the_whole_has_a_limit_of_its_own(machine: Callable[..., Machine]) -> None:
     node = machine("1xH100")
     node.sim.fault(call="nvmlDeviceCreateGpuInstanceWithPlacement", hang_s=600.0)

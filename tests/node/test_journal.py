@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import resource
 import signal
 import subprocess
 import sys
 
-from migprov.node import journal
+import pytest
+
+from migprov.node import journal, processes
 
 from .conftest import Machine, entry
 
@@ -152,6 +155,69 @@ def test_it_is_trimmed_and_keeps_the_newest(machine):
     changes = node.ok("history")["data"]["changes"]
     assert (changes[-2]["id"], changes[-1]["result"]) == ("old-899", "done")
     assert 100 < len(changes) < 900
+
+
+@pytest.mark.parametrize("megabytes", [2, 7])
+def test_a_journal_of_large_changes_never_forgets_the_newest(machine, megabytes):
+    """Eight cards with seven instances each take 30 kB a change, so the bytes count before the number does."""
+    node = machine("2xH100-80GB-SXM")
+    die(node, CREATE, entries=[entry("3g.40gb", gpus=[0])])
+    node.layout("7g.80gb", gpus=[1])
+    *died, begun, ended = lines(node)
+    with path(node).open("w") as file:
+        file.write("".join(json.dumps(line) + "\n" for line in died))
+        for number in range(megabytes * 40):
+            file.write(json.dumps({**begun, "id": f"old-{number}", "planned": begun["planned"] * 60}) + "\n")
+            file.write(json.dumps({**ended, "end": f"old-{number}"}) + "\n")
+    assert path(node).stat().st_size > megabytes << 20
+    newest = f"old-{megabytes * 40 - 1}"
+    assert node.ok("history")["data"]["changes"][-1]["id"] == newest
+    assert node.layout("3g.40gb", gpus=[1])["error"] is None
+    changes = node.ok("history")["data"]["changes"]
+    assert (changes[-2]["id"], changes[-1]["result"]) == (newest, "done")
+    assert path(node).stat().st_size < 1 << 20
+    # of what waits for its end nothing is lost either, unless it is out of all that is read
+    assert ("interrupted" in node.ok("info")["data"]) == (megabytes < 4)
+
+
+@pytest.mark.parametrize("room", [0, 100, 700])
+def test_a_disk_that_takes_the_beginning_of_a_line_lets_nothing_change(machine, room):
+    node = machine("1xA100-80GB")
+    node.layout("7g.80gb")
+    size = path(node).stat().st_size
+    request = {"protocol": 1, "task": "layout", "params": {"entries": [entry("3g.40gb")]}}
+    writes = node.sim.write_count()
+    reply = node.raw(request, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, size + room)))
+    assert reply["error"]["code"] == "no_permission"
+    assert node.sim.write_count() == writes
+    assert len(node.ok("history")["data"]["changes"]) == 1
+    assert node.layout("3g.40gb")["error"] is None
+    assert len(node.ok("history")["data"]["changes"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "result"),
+    [
+        ({}, "running"),
+        ({"start_ticks": 1}, "interrupted"),  # another process got its number
+        ({"boot": "00000000-0000-0000-0000-000000000000"}, "interrupted"),  # the machine was restarted
+        ({"pid": None}, "interrupted"),
+    ],
+)
+def test_whether_a_change_is_under_way_is_no_matter_of_clocks(machine, other, result):
+    node = machine("1xA100-80GB")
+    node.layout("7g.80gb")
+    with subprocess.Popen(["sleep", "600"]) as run:
+        try:
+            who = processes.identity(run.pid)
+            assert who is not None
+            line = lines(node)[0]
+            line["by"].update({"pid": run.pid, "start_ticks": who.start_ticks}, **other)
+            for when in (1, 1 << 42):  # long ago, and in a time to come
+                path(node).write_text(json.dumps({**line, "id": f"{when}-{run.pid}"}) + "\n")
+                assert [change["result"] for change in node.ok("history")["data"]["changes"]] == [result]
+        finally:
+            run.kill()
 
 
 def test_history_says_who_when_from_what_to_what_and_how_it_ended(machine):
