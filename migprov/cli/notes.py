@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..node.request import READING
 from ..result import Result
-
-_READING = ("info", "verify", "history")
 
 
 def interrupted(result: Result) -> str | None:
@@ -17,6 +16,6 @@ def interrupted(result: Result) -> str | None:
         return None
     by = f" by {change['who']}" if change.get("who") else ""
     said = f"the last change ({change['task']}, {change['when']}{by}) was interrupted: its run died on the way."
-    if result.task not in _READING and not result.check and not result.failed:
+    if result.task not in READING and not result.check and not result.failed:
         return f"{said} This run went on from what the GPUs were then."
     return f"{said} Next: apply the layout again, which goes on from what the GPUs are, or 'migprov rollback'."

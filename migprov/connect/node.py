@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self, TypeAlias
 
 from ..errors import BadRequest, NodeFailed
 from ..mig.errors import MigError
+from ..node.request import READING
 from ..result import Result
 from .call import Connection, call
 from .command import PROTOCOL
@@ -34,9 +35,6 @@ class _Layout(Protocol):
 
 Layout: TypeAlias = _Layout | Sequence[Mapping[str, Any]]
 """A `migprov.layouts.Layout`, or its entries as plain data."""
-
-
-_READING = frozenset({"info", "driver", "verify", "history", "usage"})
 
 
 class Node:
@@ -216,13 +214,13 @@ class Node:
         """Any task by its name on the wire (docs/architecture.md)."""
         request = {"protocol": PROTOCOL, "task": task, "params": dict(params), "check": check}
         waiting = 0.0
-        if task not in _READING:
+        if task not in READING:
             request["who"] = who(self.way)
             # The target's limit is for what the program does itself: a wait that was asked for must not be cut short.
             waiting = 0.0 if check else waiting_s(params.get("drain"))
         limit = self.target.timeout + waiting
         if self.bound is not None:
-            limit = self.bound(task, task not in _READING and not check, limit, waiting)
+            limit = self.bound(task, task not in READING and not check, limit, waiting)
         target = replace(self.target, timeout=limit)
         result = Result.from_reply(self.name, call(self._connection, target, request))
         if result.error is not None:

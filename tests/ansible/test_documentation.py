@@ -13,26 +13,7 @@ import yaml
 from .plays import Ansible
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = [
-    "gpu_drain",
-    "gpu_driver",
-    "gpu_holders_info",
-    "gpu_reset",
-    "k8s_mig_manager",
-    "k8s_node",
-    "k8s_node_info",
-    "mig_boot_info",
-    "mig_history_info",
-    "mig_info",
-    "mig_instances",
-    "mig_layout",
-    "mig_mode",
-    "mig_rollback",
-    "mig_verify",
-    "slurm_gres",
-    "slurm_node",
-    "slurm_node_info",
-]
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
 
 
 @pytest.fixture(scope="module")
