@@ -30,6 +30,10 @@ def _with_standard_name(exchanges: Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
+class TurnedAway(Unreachable):
+    """The server closed the connection before it said a word: it is no SSH server, or has too many logins under way."""
+
+
 class _Transport(paramiko.Transport):
     """paramiko's transport, offering curve25519-sha256 by the name of RFC 8731 as well.
 
@@ -90,12 +94,17 @@ def _algorithms(kind: str) -> tuple[str, ...]:
 
 def _no_handshake(error: Exception, endpoint: Endpoint, target: Target) -> Unreachable:
     said = excerpt(str(error)) or "it closed the connection"
-    if said == "No existing session":
+    kind, next_ = Unreachable, f"try: ssh -v -p {endpoint.port} {endpoint.user}@{endpoint.host}"
+    before_greeting = said.startswith("Error reading SSH protocol banner")
+    if said == "No existing session" or (before_greeting and isinstance(error.__context__, TimeoutError)):
         said = f"no SSH greeting within {target.connect_timeout:g} s"
-    return Unreachable(
+    elif before_greeting:
+        kind, said = TurnedAway, "it closed the connection before any greeting"
+        next_ += " (a server with too many logins under way does so, too: MaxStartups in its sshd_config)"
+    return kind(
         f"{endpoint.host} port {endpoint.port} answers, but no SSH session came about: {said}; nothing was changed.",
         host=target.name,
-        next=f"try: ssh -v -p {endpoint.port} {endpoint.user}@{endpoint.host}",
+        next=next_,
     )
 
 

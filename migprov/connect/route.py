@@ -6,8 +6,13 @@ import shlex
 import socket
 import subprocess
 import tempfile
-from contextlib import ExitStack, suppress
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import IO
 
@@ -15,10 +20,12 @@ import paramiko
 
 from ..errors import Unreachable
 from .command import excerpt
-from .login import log_in
+from .login import TurnedAway, log_in
 from .ssh_config import Endpoint
 from .target import Target
 
+LOGINS_AT_ONCE = 8
+"""Logins of this process that one server has under way."""
 # Milliseconds after which unanswered data means that the peer is gone; the keepalive sends every 15 s.
 _UNANSWERED_MS = 60_000
 
@@ -35,6 +42,13 @@ class _PromptSocket(socket.socket):
         with suppress(OSError, AttributeError):  # Linux only
             self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return data
+
+
+_AGAIN_AFTER_S = (0.2, 0.5, 1.0, 2.0)
+Stream = socket.socket | paramiko.Channel
+
+_gates: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(LOGINS_AT_ONCE))
+_gates_lock = threading.Lock()
 
 
 @dataclass
@@ -56,14 +70,13 @@ def open_transport(endpoint: Endpoint, target: Target) -> tuple[paramiko.Transpo
         Unreachable, HostKeyError, AuthFailed: for the node or for one of the jump hosts, naming it.
     """
     route = Route()
+    hops = (*endpoint.jumps, endpoint)
     try:
-        hops = (*endpoint.jumps, endpoint)
-        stream: socket.socket | paramiko.Channel = _first_stream(hops[0], target, route)
+        transport = _enter(hops[0], target, lambda: _first_stream(hops[0], target, route), again=len(hops) > 1)
         for hop, following in pairwise(hops):
-            transport = log_in(stream, hop, target)
             route.stack.callback(transport.close)
-            stream = _through(transport, hop, following, target)
-        transport = log_in(stream, endpoint, target)
+            way = partial(_through, transport, hop, following, target)
+            transport = _enter(following, target, way, again=following is not endpoint)
     except Unreachable as error:
         said = route.proxy.said() if route.proxy else ""
         route.close()
@@ -78,6 +91,36 @@ def open_transport(endpoint: Endpoint, target: Target) -> tuple[paramiko.Transpo
         route.close()
         raise
     return transport, route
+
+
+def _enter(server: Endpoint, target: Target, way: Callable[[], Stream], *, again: bool) -> paramiko.Transport:
+    """Log in to one server of the way. `again`: come back when it turns us away, as a busy jump host does."""
+    until = time.monotonic() + target.connect_timeout
+    with _few_at_once(server, target):
+        for pause in _AGAIN_AFTER_S if again else ():
+            try:
+                return log_in(way(), server, target)
+            except TurnedAway:
+                if time.monotonic() + pause > until:
+                    raise
+            time.sleep(pause)
+        return log_in(way(), server, target)
+
+
+@contextmanager
+def _few_at_once(server: Endpoint, target: Target) -> Iterator[None]:
+    """A jump host is the way to many nodes; OpenSSH's own turns logins away once ten are under way (MaxStartups).
+
+    Who has waited as long as a connection may take goes on all the same: the server is slow, or not there.
+    """
+    with _gates_lock:
+        gate = _gates[server.proxy_command or f"{server.host} {server.port}"]
+    entered = gate.acquire(timeout=target.connect_timeout)
+    try:
+        yield
+    finally:
+        if entered:
+            gate.release()
 
 
 def _first_stream(endpoint: Endpoint, target: Target, route: Route) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from migprov import errors
 from migprov.connect.call import call
 from migprov.connect.ssh import SshConnection
 from migprov.connect.target import Target
+from migprov.fleet.run import run
+from migprov.result import Result
+from tests.faults.proxy import Proxy
 
 INFO = {"protocol": 1, "task": "info", "params": {}, "check": False}
 
@@ -100,6 +104,45 @@ def test_a_jump_host_that_cannot_reach_the_node(hops):
     hops.three.stop()
     with pytest.raises(errors.Unreachable, match=f"jump host .* cannot connect to 127.0.0.1 port {hops.three.port}"):
         ask(hops.target(proxy_jump="one"))
+
+
+def test_a_jump_host_that_takes_few_logins_at_once_is_the_way_to_many_nodes(sshd, tmp_path):
+    node, jump = sshd(more=["MaxStartups 100"]), sshd(more=["MaxStartups 12:100:12"])
+    (jump.directory / "authorized_keys").write_text(Path(f"{node.key}.pub").read_text())
+    config, known = tmp_path / "config", tmp_path / "known_hosts"
+    known.write_text(node.known_hosts.read_text() + jump.known_hosts.read_text())
+    config.write_text(f"Host jump\nHostName 127.0.0.1\nPort {jump.port}\nUser {getpass.getuser()}\n")
+    way = {"ssh_config": str(config), "known_hosts": str(known), "proxy_jump": "jump"}
+    targets = [node.target(name=f"gpu{number}", **way) for number in range(24)]
+    results = run(targets, lambda node: Result(node.name, "nothing"), forks=24)
+    assert [result.error for result in results.values()] == [None] * 24
+
+
+class Choosy(Proxy):
+    """Turns the first two connections away at the door."""
+
+    seen = 0
+
+    def _pass(self, client: socket.socket, server: socket.socket) -> bool:
+        self.seen += 1
+        if self.seen > 2:
+            return super()._pass(client, server)
+        for end in (client, server):
+            end.close()
+        return False
+
+
+def test_a_jump_host_that_turns_a_login_away_is_asked_again_and_a_node_is_not(hops):
+    with Choosy(hops.one.port) as door:
+        hops.one.know(hops.one.host_keys[0], name=f"[127.0.0.1]:{door.port}")
+        with hops.known_hosts.open("a") as known:
+            known.write(hops.one.known_hosts.read_text())
+        door_in_front = f"Host one\nPort {door.port}"
+        with pytest.raises(errors.Unreachable, match="closed the connection before any greeting; nothing was changed"):
+            SshConnection(hops.target("one", door_in_front))
+        assert door.seen == 1
+        assert ask(hops.target(more=door_in_front, proxy_jump="one"))["task"] == "info"
+        assert door.seen == 3
 
 
 def test_a_proxy_command_of_the_configuration(hops):
