@@ -58,6 +58,7 @@ class Sshd:
         settings = " ".join(f'"{name}={value}"' for name, value in self.environment.items())
         (self.directory / "authorized_keys").write_text(Path(f"{self.key}.pub").read_text())
         lines = [
+            *self.more,  # first: of two lines about one thing the first counts
             f"Port {self.port}",
             "ListenAddress 127.0.0.1",
             *(f"HostKey {path}" for path in self.host_keys),
@@ -68,7 +69,6 @@ class Sshd:
             "PasswordAuthentication no",
             "LogLevel VERBOSE",
             f"SetEnv {settings}",
-            *self.more,
         ]
         (self.directory / "config").write_text("\n".join(lines) + "\n")
         with self.log.open("wb") as log:
