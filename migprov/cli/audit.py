@@ -12,6 +12,7 @@ import click
 from ..result import Result
 from . import ctrl_c, exits, out_files, output
 from .audit_source import prometheus_options, server
+from .numbers import Number
 from .where import Where, chosen, where_options
 
 if TYPE_CHECKING:
@@ -24,22 +25,16 @@ _ACCESS = ("token_file", "user", "password_file", "ca", "client_cert", "client_k
 _SERIES = ("window", "match", "host_label")
 _WINDOW_S = 14 * 86400
 _SHORT_S = 86400
-_PERCENT = click.FloatRange(0, 100)
+_PERCENT = Number(0, 100)
 
 
 @click.command("audit", short_help="who is hollow: what each GPU is used for, and what would do")
 @where_options
 @prometheus_options
 @click.option("--csv", "table", type=click.Path(), help="Measurements in a file.")
-@click.option(
-    "--for", "for_s", type=click.FloatRange(min=1), metavar="S", help="Sample nodes for S seconds.  [default: 60]"
-)
-@click.option(
-    "--every", "every_s", type=click.FloatRange(min=0.5), metavar="S", help="... every S seconds.  [default: 5]"
-)
-@click.option(
-    "--headroom", type=click.FloatRange(0, 1000), default=20.0, show_default=True, metavar="%", help="Memory to add."
-)
+@click.option("--for", "for_s", type=Number(min=1), metavar="S", help="Sample nodes for S seconds.  [default: 60]")
+@click.option("--every", "every_s", type=Number(min=0.5), metavar="S", help="... every S seconds.  [default: 5]")
+@click.option("--headroom", type=Number(0, 1000), default=20.0, show_default=True, metavar="%", help="Memory to add.")
 @click.option(
     "--by", type=click.Choice(["peak", "p95"]), default="peak", show_default=True, help="Which memory has to fit."
 )

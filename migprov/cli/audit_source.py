@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import BadRequest
+from .numbers import Number
 
 if TYPE_CHECKING:
     from ..capacity.sources.prometheus_http import Server
@@ -60,7 +61,7 @@ def prometheus_options(command: _Command) -> _Command:
             click.option("--client-key", type=_FILE, help="Its key, where it is not in the same file."),
             click.option(
                 "--query-timeout",
-                type=click.FloatRange(min=0, min_open=True),
+                type=Number(min=0, min_open=True),
                 default=60.0,
                 show_default=True,
                 metavar="S",

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from ..mig.drain import REFUSE, TERMINATE, WAIT
+from .numbers import LONGEST_S, Number
 
-LONGEST_S = 7 * 86400
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -41,7 +41,7 @@ def drain_options(command: _Command) -> _Command:
             ),
             click.option(
                 "--timeout",
-                type=click.FloatRange(min=0, max=LONGEST_S),
+                type=Number(min=0, max=LONGEST_S),
                 metavar="S",
                 help="Seconds that 'wait' and 'terminate' give the work of a node, all of it together.  [default: 300]",
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..errors import MigprovError
-from . import exits, output
+from ..errors import BadRequest, MigprovError
+from . import exits, streams
 
 # Name -> module of this package, the command in it, and its line in the overview.
 _COMMANDS = {
@@ -61,15 +62,21 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="migprov")
 def group() -> None:
     """Find hollow GPUs and move a fleet to the MIG layout that frees the most cards."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise BadRequest(
+            f"the current folder cannot be used: {error.strerror}", next="change into a folder that is there"
+        ) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; `arguments` are those of the process when None."""
+    streams.prepare()
     code = run(arguments)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        output.silence()
+    if why := streams.lost():
+        exits.tell(MigprovError(f"Standard output could not be written: {why}. The work itself was not cut short."))
+        code = code or exits.FAILED
     sys.exit(code)
 
 
@@ -88,3 +95,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except MigprovError as error:
         exits.tell(error)
         return exits.of_error(error)
+    except OSError as error:
+        # This machine's own trouble, such as a full disk. What nodes answer never comes this way.
+        exits.tell(MigprovError(str(error)))
+        return exits.FAILED

@@ -40,23 +40,10 @@ def _object(result: Result) -> dict[str, Any]:
 
 
 def write(text: str) -> None:
-    """Write to standard output, with `?` for what its encoding does not have.
-
-    A reader that has gone (`| head`) is no error: the work is done by now.
-    """
+    """Write to standard output at once, with `?` for what its encoding does not have."""
     encoding = sys.stdout.encoding or "utf-8"
-    try:
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        silence()
-
-
-def silence() -> None:
-    """Nobody reads standard output any more; what is still written goes nowhere, without a complaint."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()
 
 
 def show(parts: Iterable[RenderableType]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from .draining import LONGEST_S
+from .numbers import LONGEST_S, Number
 
 NEWEST = "newest"
 CANARY = "canary"
@@ -61,7 +61,7 @@ def rolling_options(command: _Command) -> _Command:
             ),
             click.option(
                 "--soak",
-                type=click.FloatRange(min=0, max=LONGEST_S),
+                type=Number(min=0, max=LONGEST_S),
                 metavar="S",
                 help="Seconds to watch a batch before the next; its health is asked for again then.",
             ),

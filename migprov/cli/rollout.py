@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..mig.drain import REFUSE, TERMINATE, WAIT
-from .draining import LONGEST_S
+from .numbers import LONGEST_S, Number
 from .rolling import ID, NEWEST, refuse_fixed, rolling_options
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, max=LONGEST_S),
+    type=Number(min=0, max=LONGEST_S),
     metavar="S",
     help="Seconds that 'wait' and 'terminate' give the work of a node.",
 )
 @click.option(
     "--node-timeout",
-    type=click.FloatRange(min=1, max=LONGEST_S),
+    type=Number(min=1, max=LONGEST_S),
     metavar="S",
     help="Seconds after which the change of one node counts as hung; it is not ended.",
 )

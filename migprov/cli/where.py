@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .numbers import LONGEST_S, Number
+
 if TYPE_CHECKING:
     from ..connect.target import Target
     from ..fleet.inventory import Inventory
@@ -94,13 +96,13 @@ def where_options(command: _Command) -> _Command:
             click.option("--local", is_flag=True, help="This machine, without SSH."),
             click.option(
                 "--call-timeout",
-                type=click.FloatRange(min=0, min_open=True),
+                type=Number(min=0, min_open=True, max=LONGEST_S),
                 metavar="S",
                 help="Give up on a node that has not answered after S seconds, draining not counted; it is not ended.",
             ),
             click.option(
                 "--node-timeout",
-                type=click.FloatRange(min=0, min_open=True),
+                type=Number(min=0, min_open=True, max=LONGEST_S),
                 metavar="S",
                 help="The same for connecting and the call together: after S seconds the next node begins.",
             ),

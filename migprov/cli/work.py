@@ -41,10 +41,15 @@ def work(where: Where, task: Task, show: Show | Told | None, *, as_json: bool, w
     names = [target.name for target in targets]
     report = _report(show, as_json, len(names), each)
     tracker, tally, stop = _Tracker(len(names)), Tally(), threading.Event()
-    with tracker.shown(hidden=as_json and sys.stdout.isatty()), _on_ctrl_c(names, tracker, stop, writes):
-        results = run_iter(
-            targets, asked, forks=where.forks, on_event=tracker.tell, node_timeout_s=where.node_timeout, stop=stop
-        )
+    results = run_iter(
+        targets, asked, forks=where.forks, on_event=tracker.tell, node_timeout_s=where.node_timeout, stop=stop
+    )
+    with (
+        tracker.shown(hidden=as_json and sys.stdout.isatty()),
+        _on_ctrl_c(names, tracker, stop, writes),
+        # Whatever ends the telling, nodes under way are waited for here and not while Python shuts down.
+        contextlib.closing(results),
+    ):
         for result in in_order(results, names):
             tally.add(result)
             report.add(result)

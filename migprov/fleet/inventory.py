@@ -88,6 +88,12 @@ class Inventory:
         if limit is None:
             return self._everyone
         self._manager.subset(limit)
+        # An empty text, an empty @file, a `~[` that Ansible cuts down to `~`: it would work on all hosts.
+        if not any(pattern.strip("~ ") for pattern in self._manager._subset):
+            raise InventoryError(
+                f"The limit {limit!r} names no host; nothing was contacted.",
+                next="name hosts or groups; without a limit all hosts are meant",
+            )
         found = [host.name for host in self._manager.list_hosts()]
         if not found:
             known = ", ".join(self._everyone[:5]) + (", ..." if len(self._everyone) > 5 else "")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from ..connect.program import program
 from ..connect.target import Target
@@ -82,7 +83,7 @@ def run_iter(
     node_timeout_s: float | None = None,
     deadline_s: float | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """As `run`, but gives each Result when its node is done with, and keeps none: for fleets of thousands.
 
     The order is that in which nodes finish. Once `stop` is set no further node is begun, and the iteration ends
@@ -96,7 +97,7 @@ def run_iter(
     return _results(_Fleet(chosen, task, node_timeout_s, deadline_s, stop), forks, on_event)
 
 
-def _results(fleet: _Fleet, forks: int, on_event: OnEvent | None) -> Iterator[Result]:
+def _results(fleet: _Fleet, forks: int, on_event: OnEvent | None) -> Generator[Result, None, None]:
     try:
         fleet.start(min(forks, fleet.total))
         for event in fleet.events():
@@ -105,8 +106,10 @@ def _results(fleet: _Fleet, forks: int, on_event: OnEvent | None) -> Iterator[Re
             if isinstance(event, Finished):
                 yield event.result
     finally:
-        for _ in fleet.finish():
-            pass
+        # At the interpreter's end (an error was let through) the workers are gone, and nothing would ever be told.
+        if not sys.is_finalizing():
+            for _ in fleet.finish():
+                pass
 
 
 def _keep(event: Event, results: dict[str, Result]) -> None:

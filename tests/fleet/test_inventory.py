@@ -107,6 +107,18 @@ def test_limit_is_ansibles_pattern(write: Write, limit: str | None, names: list[
     assert [target.name for target in read(inventory, limit)] == names
 
 
+@pytest.mark.parametrize("limit", ["", " ", ",", "~[", "@empty"])
+def test_a_limit_that_says_nothing_is_not_taken_for_all_hosts(
+    write: Write, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    """As Ansible takes it: `--limit "$HOST"` with HOST not set would change the whole fleet."""
+    inventory = write("gpu_nodes: {hosts: {gpu1: {}, gpu2: {}, gpu3: {}}}")
+    monkeypatch.chdir(inventory.parent)
+    (inventory.parent / "empty").write_text("\n")
+    with pytest.raises(InventoryError, match="names no host"):
+        read(inventory, limit)
+
+
 def test_a_local_connection(write: Write) -> None:
     target = one(write(host("ansible_connection: local, ansible_python_interpreter: '{{ ansible_playbook_python }}'")))
     assert (target.connection, target.name, target.python) == ("local", "gpu1", sys.executable)
