@@ -30,7 +30,7 @@ from migprov.capacity.program import acceptable
 from tests.capacity.small_cases import best, case
 
 PRODUCTS = ("A30-24GB", "A100-40GB", "A100-80GB", "H100-80GB-SXM", "H200-141GB")
-GAP, SECONDS = 0.001, 5.0
+GAP = 0.001
 # The configuration `all-balanced` that comes with NVIDIA's mig-parted: instances of several sizes on every card.
 BALANCED: Mapping[str, Pattern] = {
     "A30-24GB": ("1g.6gb", "1g.6gb", "2g.12gb"),

@@ -20,13 +20,6 @@ _GIB = 1024
 _DIFF_STYLES = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
 
 
-def info(results: Sequence[Result]) -> Iterator[RenderableType]:
-    """A table of the GPUs of every node."""
-    for result in results:
-        yield from node_info(result)
-    yield from summary(results, {"answered": sum(not result.failed for result in results)})
-
-
 def node_info(result: Result) -> Iterator[RenderableType]:
     """A table of the GPUs of one node."""
     if result.after is not None or result.before is not None:
@@ -55,13 +48,6 @@ def node_changes(result: Result, *, diff: bool) -> Iterator[RenderableType]:
     yield from interruption(result)
     if diff and result.diff:
         yield from _diff(result.diff)
-
-
-def verdicts(results: Sequence[Result]) -> Iterator[RenderableType]:
-    """Whether every node is as wanted, and where not."""
-    for result in results:
-        yield from node_verdict(result)
-    yield from summary(results, {"as wanted": sum(not result.failed for result in results)})
 
 
 def node_verdict(result: Result) -> Iterator[RenderableType]:

@@ -102,10 +102,6 @@ def _profile(value: Any) -> str | None:
     return None
 
 
-def _anything(value: Any) -> str | None:
-    return None
-
-
 def _or_none(check: Check) -> Check:
     return lambda value: None if value is None else check(value)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..capacity.model import WHOLE
 from ..errors import BadRequest
 from ..fleet.kubernetes import resources
 from .errors import CannotRender
@@ -110,8 +109,3 @@ def _card(each: Mapping[str, Any]) -> PlannedCard:
     after = each["after"]
     profiles = tuple(str(one["profile"]) for one in after["instances"])
     return PlannedCard(str(each["host"]), int(each["index"]), str(each["product"]), bool(after["mig"]), profiles)
-
-
-def is_whole(seat: Seat) -> bool:
-    """Whether the replica has a card with MIG off to itself."""
-    return seat.profile == WHOLE

@@ -81,9 +81,9 @@ def shown(reply: dict[str, Any]) -> str:
     results = [Result.from_reply("gpu1", reply), Result.from_reply("gpu2", reply)]
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        output.show(text.info(results))
+        output.show(text.node_info(results[0]))
         output.show(text.changes(results, diff=True))
-        output.show(text.verdicts(results))
+        output.show(text.node_verdict(results[0]))
         output.show(timeline.timelines(results))
         exits.tell_node(results[0])
         assert exits.of_results(results) in (0, 2, 4)

@@ -108,14 +108,6 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def picture(self, path: Path) -> None:
-        """A screenshot of the whole page."""
-        height = self.ask("document.documentElement.scrollHeight")
-        width = self.ask("innerWidth")
-        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
-        path.write_bytes(base64.b64decode(data))
-
     def pdf(self) -> bytes:
         """The page as it is printed on A4."""
         printed = self.call("Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69)

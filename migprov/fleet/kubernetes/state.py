@@ -52,11 +52,6 @@ class KubeNode:
         return value == "true" or value.startswith("paused")
 
     @property
-    def operated(self) -> bool:
-        """Whether the GPU Operator's labels place the device plugin here."""
-        return names.DEVICE_PLUGIN in self.labels
-
-    @property
     def strategy(self) -> str | None:
         """How MIG devices become resources: `none`, `single`, `mixed`; None where no label says so."""
         return self.labels.get(names.STRATEGY)
