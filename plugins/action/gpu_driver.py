@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-
 from ..module_utils.arguments import GPU_DRIVER
 from ..plugin_utils.node_action import NodeAction
+from ..plugin_utils.refusal import Refusal
 
 
 class ActionModule(NodeAction):
@@ -21,7 +20,7 @@ class ActionModule(NodeAction):
     def params(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """A version that YAML has read as a number has lost its zeros: 570.10 is 570.1 by then."""
         if isinstance(self._task.args.get("minimum"), float):
-            raise AnsibleActionFail(f"minimum: {options['minimum']} was read as a number; put the version in quotes")
+            raise Refusal(f"minimum: {options['minimum']} was read as a number; put the version in quotes")
         return options
 
     def result(self, reply: dict[str, Any]) -> dict[str, Any]:

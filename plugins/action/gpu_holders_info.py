@@ -10,6 +10,7 @@ from ..module_utils.arguments import GPU_HOLDERS_INFO
 from ..plugin_utils import library
 from ..plugin_utils.node_action import NodeAction
 from ..plugin_utils.options import selectors
+from ..plugin_utils.results import ABOUT_NO_GPU
 
 
 class ActionModule(NodeAction):
@@ -31,5 +32,5 @@ class ActionModule(NodeAction):
         try:
             return library.holders(reply["after"], self._chosen)
         except library.MigError as error:
-            reply["error"] = {"code": error.code, "message": error.message, "gpu": None, "next": error.next}
+            reply["error"] = {**ABOUT_NO_GPU, "code": error.code, "message": error.message, "next": error.next}
             return {}

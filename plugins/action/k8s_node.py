@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ansible.errors import AnsibleActionFail
-
 from ..module_utils.arguments import K8S_NODE
 from ..plugin_utils.kubernetes import ClusterAction
+from ..plugin_utils.refusal import Refusal
 
 if TYPE_CHECKING:
     from migprov.fleet.kubernetes import Api, DrainOptions, ResumeOptions
@@ -47,10 +46,13 @@ def _drain(options: dict[str, Any]) -> DrainOptions:
 def _resume(options: dict[str, Any]) -> ResumeOptions:
     from migprov.fleet.kubernetes import ResumeOptions
     from migprov.fleet.kubernetes.names import PLUGIN_PODS
+    from migprov.fleet.kubernetes.resources import devices
 
-    for gpu in options["gpus"] or []:
-        if not {"index", "mig_current", "instances"} <= set(gpu):
-            raise AnsibleActionFail("gpus: must be the gpus that migprov.gpu.mig_info returns. Nothing was changed.")
+    try:
+        for gpu in options["gpus"] or []:
+            _ = gpu["index"], gpu["mig_current"], devices(gpu)
+    except (KeyError, TypeError):
+        raise Refusal("gpus: must be the gpus that migprov.gpu.mig_info returns. Nothing was changed.") from None
     return ResumeOptions(
         gpus=options["gpus"],
         strategy=options["mig_strategy"],

@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.arguments import MIG_BOOT_INFO
 from ..plugin_utils import boot, library
 from ..plugin_utils.options import LayoutAction
-from ..plugin_utils.results import explained, failure
+from ..plugin_utils.refusal import Refusal
+from ..plugin_utils.results import ABOUT_NO_GPU, explained, failure
 
 
 class ActionModule(LayoutAction):
@@ -31,7 +31,7 @@ class ActionModule(LayoutAction):
         task: str = "info"
         params: dict[str, Any] = {"processes": False}
         if options["current"] and (options["file"] or options["config"]):
-            raise AnsibleActionFail("current: give either the present layout or another one, not both.")
+            raise Refusal("current: give either the present layout or another one, not both.")
         if not options["current"]:
             # Work in the way today is none at boot: whom it would end does not matter, as nothing is done.
             task, params = self.TASK, {**self.params(options, known), "drain": "terminate"}
@@ -40,7 +40,7 @@ class ActionModule(LayoutAction):
                 json.dumps({"protocol": library.PROTOCOL, "task": task, "params": params, "check": True}), known
             )
         except library.NodeError as error:
-            return {**result, **failure(error.to_json())}
+            return {**result, **failure({**ABOUT_NO_GPU, **error.to_json()})}
         if reply["error"]:
             return {**result, **failure(explained(reply["error"], become=bool(self._connection.become)))}
         return {**result, "changed": False, **self._saved(reply["after"]["gpus"], params.get("entries"), options)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..module_utils.arguments import SLURM_GRES
+from ..plugin_utils.refusal import Refusal
 from ..plugin_utils.slurm import SlurmAction
 
 if TYPE_CHECKING:
@@ -25,10 +26,15 @@ class ActionModule(SlurmAction):
         from migprov.render import gres as render
 
         node, check = options["node"], bool(self._task.check_mode)
-        if options["mode"] == "explicit":
-            wanted = render.explicit(options["gpus"], type=options["type"], dev=options["dev"])
-        else:
-            wanted = render.autodetect(options["gpus"], type=options["type"], profiles=options["profiles"])
+        try:
+            if options["mode"] == "explicit":
+                wanted = render.explicit(options["gpus"], type=options["type"], dev=options["dev"])
+            else:
+                wanted = render.autodetect(options["gpus"], type=options["type"], profiles=options["profiles"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise Refusal(
+                f"gpus and profiles must be those that migprov.gpu.mig_info returns ({error!r}). Nothing was changed."
+            ) from None
         where = files.Files(options["conf"], options["gres_conf"] or "")
         edits = files.edit(commands, node, where, wanted, check=check)
         known = files.known(commands, node, wanted)

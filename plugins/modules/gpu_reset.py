@@ -11,8 +11,8 @@ module: gpu_reset
 short_description: Reset GPUs that need it
 version_added: 0.1.0
 description:
-  - Resets those of the given GPUs whose MIG mode is pending; the others are left alone. With O(force=true) all the
-    given GPUs are reset.
+  - Resets those of the given GPUs whose MIG mode is pending or that the driver says need a reset; the others are left
+    alone. With O(force=true) all the given GPUs are reset.
   - A GPU that a process holds is refused, and the process is named, unless O(drain) says otherwise.
 author:
   - migprov contributors (@migprov)
@@ -95,7 +95,7 @@ interrupted:
   returned: when there is such a change
   type: dict
 lock:
-  description: Who is making another change on the node at this moment; empty when nobody is.
+  description: Who is making another change on the node at this moment; null when nobody is.
   returned: in check mode, when the node answered
   type: str
   sample: process 4242, since 2026-01-31 09:30:00 +0000

@@ -79,7 +79,7 @@ error:
   type: dict
   contains:
     code:
-      description: One word such as V(layout_impossible), V(unknown_gpu) or V(no_permission).
+      description: One word such as V(gpu_busy), V(layout_impossible), V(no_permission) or V(driver_too_old).
       type: str
     message:
       description: What is wrong.
@@ -90,6 +90,18 @@ error:
     next:
       description: The next action for the person who reads it.
       type: str
+    holders:
+      description: The processes that hold the GPU, each with C(pid), C(command), C(user), C(memory_mib), C(gi_id).
+      type: list
+      elements: dict
+    undone:
+      description: Steps that were done and then undone.
+      type: list
+      elements: dict
+    differences:
+      description: What is not as wanted, as sentences.
+      type: list
+      elements: str
 """
 
 from ..module_utils.arguments import MIG_BOOT_INFO

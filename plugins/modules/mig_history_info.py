@@ -58,7 +58,9 @@ changes:
       description: The task, such as V(layout) or V(rollback).
       type: str
     before:
-      description: The layout of the GPUs that were to be changed, with every placement, as entries of a layout.
+      description:
+        - The GPUs that were to be changed as they were, with every placement. It is what M(migprov.gpu.mig_rollback)
+          goes back to, and no C(config) of M(migprov.gpu.mig_layout).
       type: list
       elements: dict
     planned:
@@ -76,6 +78,12 @@ changes:
     message:
       description: Why it failed.
       type: str
+    changed:
+      description: Whether it changed anything, as far as is known. An interrupted change counts as one that did.
+      type: bool
+    continued:
+      description: Whether a later run brought to its end what this one, interrupted, had begun.
+      type: bool
 error:
   description:
     - What went wrong, for a play that wants to decide by it. C(msg) says the same as text.

@@ -127,13 +127,20 @@ gpus:
       elements: dict
     processes:
       description:
-        - The processes that hold the GPU, each with C(pid), C(command), C(user), C(memory_mib), C(gi_id), C(ci_id)
-          and C(kind).
+        - The processes that hold the GPU, each as in RV(migprov.gpu.gpu_holders_info#module:holders), without C(gpu)
+          and C(uuid).
       type: list
       elements: dict
+    needs_reset:
+      description: Why the driver says that the GPU needs a reset; null when it says nothing of the kind.
+      type: str
     error:
       description: For a GPU that does not answer, C(code) and C(message).
       type: dict
+interrupted:
+  description: The last change of the node's journal, if the run that made it died on the way.
+  returned: when there is such a change
+  type: dict
 error:
   description:
     - What went wrong, for a play that wants to decide by it. C(msg) says the same as text.

@@ -90,7 +90,7 @@ interrupted:
   returned: when there is such a change
   type: dict
 lock:
-  description: Who is making another change on the node at this moment; empty when nobody is.
+  description: Who is making another change on the node at this moment; null when nobody is.
   returned: in check mode, when the node answered
   type: str
   sample: process 4242, since 2026-01-31 09:30:00 +0000

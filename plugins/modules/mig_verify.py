@@ -67,6 +67,10 @@ cuda:
     - By UUID of the device, the index of its C(gpu), C(result) (V(ok), V(skipped) or V(error)) and C(message).
   returned: when O(cuda=true)
   type: dict
+interrupted:
+  description: The last change of the node's journal, if the run that made it died on the way.
+  returned: when there is such a change
+  type: dict
 differences:
   description: What is not as wanted, as sentences. Empty when all is.
   returned: when the node answered

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
 
 from . import library
+from .refusal import Refusal
 
 
 def selected(gpus: list[dict[str, Any]], entries: list[dict[str, Any]]) -> list[int]:
@@ -31,29 +31,35 @@ def selected(gpus: list[dict[str, Any]], entries: list[dict[str, Any]]) -> list[
             wanted_gpus([Gpu(**{name: gpu[name] for name in names}) for gpu in gpus], entries_from_json(entries))
         )
     except MigError as error:
-        raise AnsibleActionFail(f"{error.message}. Next: {error.next}") from None
+        raise Refusal(f"{error.message}. Next: {error.next}", code=error.code) from None
 
 
 def exact(gpus: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Entries that bring back exactly these GPUs, by UUID and with every placement.
 
-    Raises AnsibleActionFail for a GPU whose layout cannot be told.
+    Raises Refusal for a GPU whose layout cannot be told.
     """
     for gpu in gpus:
         name = f"GPU {gpu['index']} ({gpu['uuid'] or 'no UUID'})"
         if gpu["error"]:
-            raise AnsibleActionFail(
+            raise Refusal(
                 f"{name} does not answer, so its layout cannot be saved: {gpu['error']['message']}. Nothing was "
-                "changed."
+                "changed.",
+                code=gpu["error"]["code"],
+                gpu=gpu["index"],
             )
         if gpu["mig_pending"] != gpu["mig_current"]:
-            raise AnsibleActionFail(
+            raise Refusal(
                 f"{name}: a change of its MIG mode is pending, so its layout cannot be saved. Nothing was changed. "
-                "Next: apply the layout, or reset the GPU, then save it."
+                "Next: apply the layout, or reset the GPU, then save it.",
+                code="reset_required",
+                gpu=gpu["index"],
             )
     found = [_entry(gpu) for gpu in gpus if gpu["mig_capable"]]
     if not found:
-        raise AnsibleActionFail("No GPU of this node has MIG, so there is nothing to restore. Nothing was changed.")
+        raise Refusal(
+            "No GPU of this node has MIG, so there is nothing to restore. Nothing was changed.", code="not_mig_capable"
+        )
     return found
 
 
@@ -80,7 +86,7 @@ def saved(entries: list[dict[str, Any]], options: dict[str, Any]) -> str:
     """The file that `--boot` of the node program reads; the same text for the same layout and limits."""
     wait, step, whole = (options[name] for name in ("driver_wait_s", "step_limit_s", "limit_s"))
     if not (0 <= wait < whole <= 3600 and 0.1 <= step <= 3600):
-        raise AnsibleActionFail(
+        raise Refusal(
             f"The limits must be seconds, at most 3600, with driver_wait_s ({wait:g}) below limit_s ({whole:g}) and "
             f"step_limit_s ({step:g}) at least 0.1. Nothing was changed."
         )

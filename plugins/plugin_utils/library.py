@@ -15,8 +15,9 @@ import importlib
 import sys
 from pathlib import Path
 
-from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
+
+from .refusal import Refusal
 
 VERSION = "0.1.0"
 """Of this collection; the package's has to be the same. galaxy.yml has it too."""
@@ -60,21 +61,23 @@ __all__ = [
 
 
 def require() -> None:
-    """Raise AnsibleActionFail, naming the interpreter, when the package cannot be imported or speaks another protocol.
+    """Raise Refusal, naming the interpreter, when the package cannot be imported or speaks another protocol.
 
     A package of another version that speaks the same protocol is a warning.
     """
     other = _other_version()
     if MISSING is not None:
-        raise AnsibleActionFail(
+        raise Refusal(
             f"The collection migprov.gpu needs the Python package migprov on the control node, and {sys.executable}, "
             f"which runs Ansible, cannot import it ({MISSING}). {other}Nothing was contacted or changed. Next: install "
-            f"migprov {VERSION}, whose wheel also brings this collection, for that interpreter."
+            f"migprov {VERSION}, whose wheel also brings this collection, for that interpreter.",
+            code="internal",
         )
     if command.PROTOCOL != PROTOCOL:
-        raise AnsibleActionFail(
+        raise Refusal(
             f"The collection migprov.gpu speaks protocol {PROTOCOL} to the node program, the Python package migprov "
-            f"protocol {command.PROTOCOL}. {other}Nothing was contacted or changed. Next: install both in one version."
+            f"protocol {command.PROTOCOL}. {other}Nothing was contacted or changed. Next: install both in one version.",
+            code="internal",
         )
     if other:
         Display().warning(f"{other}They speak the same protocol, but were not tested together.")
@@ -94,11 +97,12 @@ def _other_version() -> str:
 
 
 def node_program() -> Program:
-    """The node program; raises AnsibleActionFail when it cannot be built here."""
+    """The node program; raises Refusal when it cannot be built here."""
     try:
         return program()
     except RuntimeError as error:
-        raise AnsibleActionFail(
+        raise Refusal(
             f"The node program cannot be built on the control node: {error} (for {sys.executable}). Nothing was "
-            "contacted or changed."
+            "contacted or changed.",
+            code="internal",
         ) from None

@@ -15,7 +15,8 @@ from ansible.errors import AnsibleActionFail
 
 from . import library
 from .program_action import ProgramAction
-from .results import explained, failure, fared, interrupted, with_diff
+from .refusal import Refusal
+from .results import ABOUT_NO_GPU, explained, failure, fared, interrupted, with_diff
 
 
 class NodeAction(ProgramAction):
@@ -29,7 +30,7 @@ class NodeAction(ProgramAction):
     """What its options for the policy and the time of draining are called, if it has any."""
 
     def params(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """The task's params. Raises AnsibleActionFail where the options make no sense."""
+        """The task's params. Raises Refusal where the options make no sense."""
         return options
 
     def result(self, reply: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +56,7 @@ class NodeAction(ProgramAction):
         try:
             reply = self.call_program(json.dumps(request), known)
         except library.NodeError as error:
-            return {**result, **failure(error.to_json())}
+            return {**result, **failure({**ABOUT_NO_GPU, **error.to_json()})}
         return {**result, **self._finished(reply)}
 
     def _finished(self, reply: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class NodeAction(ProgramAction):
 
     def _refuse_async(self) -> None:
         if self._task.async_val:
-            raise AnsibleActionFail(
+            raise Refusal(
                 f"{self._task.action} does not run with async: a change of GPUs is seen through to its end by the task "
                 "that began it. Nothing was contacted or changed. Next: take async and poll from the task; --forks "
                 "says how many nodes are worked on at once."
@@ -104,9 +105,18 @@ class NodeAction(ProgramAction):
 
     def _options(self) -> dict[str, Any]:
         """The validated options as plain data: without Ansible's tags, which not every library takes."""
-        _validation, options = self.validate_argument_spec(**self.SPEC)
+        spec = self.SPEC["argument_spec"]
         try:
+            _validation, options = self.validate_argument_spec(**self.SPEC)
             plain: dict[str, Any] = json.loads(json.dumps(options))
+        except AnsibleActionFail as error:
+            raise Refusal(error.message) from None
         except TypeError as error:
-            raise AnsibleActionFail(f"{self._task.action}: an option is not plain data: {error}") from None
-        return {name: plain.get(name) for name in self.SPEC["argument_spec"]}
+            raise Refusal(f"{self._task.action}: an option is not plain data: {error}") from None
+        needed = [name for name, one in spec.items() if one.get("required")]
+        for key, value, names, *any_one in self.SPEC.get("required_if", ()):
+            needed += names if plain[key] == value and not any_one else ()
+        empty = [name for name in needed if plain.get(name) in (None, "")]
+        if empty:
+            raise Refusal(f"{self._task.action}: {' and '.join(empty)} must not be empty. Nothing was changed.")
+        return {name: plain.get(name) for name in spec}

@@ -10,10 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleFileNotFound
+from ansible.errors import AnsibleError, AnsibleFileNotFound
 
 from . import library
 from .node_action import NodeAction
+from .refusal import Refusal
 
 _INLINE = "inline"
 
@@ -23,7 +24,7 @@ def selectors(given: list[Any]) -> str | list[int | str]:
     if given == ["all"]:
         return "all"
     if not given or "all" in given:
-        raise AnsibleActionFail(f"gpus: {given!r} must be 'all' alone, or a list of index, UUID and PCI bus id")
+        raise Refusal(f"gpus: {given!r} must be 'all' alone, or a list of index, UUID and PCI bus id")
     return [_selector(item) for item in given]
 
 
@@ -31,7 +32,7 @@ def _selector(item: Any) -> int | str:
     if isinstance(item, str):
         return int(item) if item.strip().isdecimal() else item.strip()
     if isinstance(item, bool) or not isinstance(item, int):
-        raise AnsibleActionFail(f"gpus: {item!r} is no index, UUID (GPU-...) or PCI bus id")
+        raise Refusal(f"gpus: {item!r} is no index, UUID (GPU-...) or PCI bus id")
     return item
 
 
@@ -40,7 +41,7 @@ def instances(given: Any) -> list[dict[str, Any]]:
     if given in ({}, []):
         return []
     if not isinstance(given, (dict, list)):
-        raise AnsibleActionFail("instances: must be a mapping of profile to count, or a list of instances")
+        raise Refusal("instances: must be a mapping of profile to count, or a list of instances")
     devices = [_dashed(item) for item in given] if isinstance(given, list) else given
     entries = _inline([{"devices": "all", "mig-enabled": True, "mig-devices": devices}], "instances")
     wanted: list[dict[str, Any]] = entries[0]["instances"]
@@ -59,7 +60,7 @@ def _inline(config: list[dict[str, Any]], option: str) -> list[dict[str, Any]]:
     except library.layouts.LayoutError as error:
         # The lines are those of the JSON text, which nobody has seen.
         problems = [f"{option}: {problem.message}. {problem.hint}".rstrip() for problem in error.problems]
-        raise AnsibleActionFail("\n".join(problems)) from None
+        raise Refusal("\n".join(problems)) from None
     return [entry | {"source": f"{option}, entry {number}"} for number, entry in enumerate(layout.to_json(), 1)]
 
 
@@ -75,9 +76,9 @@ class LayoutAction(NodeAction):
             text = self._loader.get_text_file_contents(path)
             entries = library.layouts.loads(text, path).layout(options["name"]).to_json()
         except library.layouts.LayoutError as error:
-            raise AnsibleActionFail(str(error)) from None
+            raise Refusal(str(error)) from None
         except AnsibleError as error:
-            raise AnsibleActionFail(f"{path}: the layout file cannot be read: {error}") from None
+            raise Refusal(f"{path}: the layout file cannot be read: {error}") from None
         return {"entries": entries}
 
     def _found(self, file: str, task_vars: dict[str, Any]) -> str:
@@ -96,4 +97,4 @@ class LayoutAction(NodeAction):
                 return str(path)
             searched.append(str(path))
         looked = ", ".join(dict.fromkeys(searched))
-        raise AnsibleActionFail(f"file: no layout file {file} on the control node; looked for {looked or file}")
+        raise Refusal(f"file: no layout file {file} on the control node; looked for {looked or file}")

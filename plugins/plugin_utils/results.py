@@ -11,6 +11,9 @@ from typing import Any
 
 from . import library
 
+ABOUT_NO_GPU: dict[str, Any] = {"gpu": None, "holders": [], "undone": [], "differences": []}
+"""What the error of a node program has and one of the control side has not."""
+
 
 def failure(error: dict[str, Any], others: Sequence[str] = ()) -> dict[str, Any]:
     """The result of a task that failed; `error` is the error object of docs/architecture.md.

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from .returns import untrue
+
 CALLBACKS = Path(__file__).parent / "callbacks"
 VOICE = [{"devices": [1], "mig-enabled": True, "mig-devices": {"3g.40gb": 2}}]
 """The voice pipeline's layout: GPU 1 in two halves, the others left alone."""
@@ -25,6 +27,7 @@ class Task:
     status: str
     host: str
     task: str
+    action: str
     result: dict[str, Any]
 
 
@@ -66,13 +69,16 @@ class Ansible:
         self.inventory = inventory
 
     def playbook(self, name: str | Path, *arguments: str, env: Mapping[str, str] | None = None) -> Run:
-        """Run a playbook by path or by the name it has in the collection."""
+        """Run a playbook by path or by its name in the collection. What RETURN says has to be true of each task."""
         record = self.folder / "record.jsonl"
         record.unlink(missing_ok=True)
         where = ["-i", str(self.inventory)] if self.inventory else []
         done = self.command("ansible-playbook", *where, str(name), *arguments, env=env)
         lines = record.read_text().splitlines() if record.exists() else []
-        return Run(done.returncode, [Task(**json.loads(line)) for line in lines], done.stdout + done.stderr)
+        tasks = [Task(**json.loads(line)) for line in lines]
+        lies = [said for task in tasks for said in untrue(task.action, task.status, task.result)]
+        assert lies == [], done.stdout + done.stderr
+        return Run(done.returncode, tasks, done.stdout + done.stderr)
 
     def play(
         self,

@@ -31,6 +31,17 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "instances misspelt": ("mig_instances", {"gpus": [1], "instances": {"3g.40g": 2}}, "instances: "),
     "version as a number": ("gpu_driver", {"minimum": 570.10}, "put the version in quotes"),
     "not a bool": ("mig_info", {"processes": "perhaps"}, "processes"),
+    "a node without a name": ("slurm_node_info", {"node": ""}, "node must not be empty"),
+    "a reason that is null": (
+        "slurm_node",
+        {"node": "n", "state": "drained", "change": None},
+        "change must not be empty",
+    ),
+    "GPUs that are none": (
+        "slurm_gres",
+        {"node": "n", "mode": "explicit", "gpus": [{}]},
+        "that migprov.gpu.mig_info returns",
+    ),
 }
 
 
@@ -49,6 +60,7 @@ def test_wrong_options(case: str, refused: Run) -> None:
     task = refused.of(case)
     assert task.status == "failed", refused.output
     assert WRONG[case][2] in task.result["msg"], task.result["msg"]
+    assert (task.result["error"]["code"], task.result["error"]["message"]) == ("bad_request", task.result["msg"])
     assert "Traceback" not in refused.output
 
 

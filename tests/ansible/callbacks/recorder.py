@@ -35,6 +35,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             "status": status,
             "host": result._host.get_name(),
             "task": result._task.get_name(),
+            "action": result._task.action,
             "result": result._result,
         }
         with Path(os.environ["MIGPROV_TEST_RECORD"]).open("a") as record:
