@@ -10,8 +10,6 @@ Exit status 1 when a command went wrong or the controller took more than 400 MB.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.measure import Used, used
 from migprov.sim.nodes import Fleet, up
 
 MOST_MB = 400
@@ -36,29 +35,19 @@ mig-configs:
 
 @dataclass(frozen=True)
 class Run:
-    """One command: its exit status, lines and bytes of output, seconds by the clock and of its own, megabytes."""
+    """One command, and the lines and bytes of its output."""
 
     name: str
-    code: int
+    used: Used
     lines: int
     size: int
-    wall_s: float
-    cpu_s: float
-    peak_mb: float
 
 
 def measured(name: str, output: Path, *arguments: object) -> Run:
     """Run `migprov` with these arguments."""
-    began = time.perf_counter()
-    with output.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "migprov.cli", *map(str, arguments)], stdout=stream, stdin=subprocess.DEVNULL
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    taken = used([sys.executable, "-m", "migprov.cli", *arguments], output)
     text = output.read_bytes()
-    wall, cpu = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
-    return Run(name, process.returncode, text.count(b"\n"), len(text), wall, cpu, usage.ru_maxrss / 1024)
+    return Run(name, taken, text.count(b"\n"), len(text))
 
 
 def commands(fleet: Fleet, folder: Path, forks: int) -> list[tuple[str, list[object]]]:
@@ -78,8 +67,8 @@ def commands(fleet: Fleet, folder: Path, forks: int) -> list[tuple[str, list[obj
 def row(run: Run, nodes: int) -> str:
     """One line of the table."""
     return (
-        f"{run.name:15} {run.code:4} {run.lines:7,} {run.size / 1e6:7.1f} {run.wall_s:8.1f} {run.cpu_s:8.1f} "
-        f"{1000 * run.wall_s / nodes:9.0f} {run.peak_mb:8.0f}"
+        f"{run.name:15} {run.used.code:4} {run.lines:7,} {run.size / 1e6:7.1f} {run.used.wall_s:8.1f} "
+        f"{run.used.cpu_s:8.1f} {1000 * run.used.wall_s / nodes:9.0f} {run.used.peak_mb:8.0f}"
     )
 
 
@@ -106,7 +95,7 @@ def main() -> int:
                     continue
                 run = measured(title, folder / "output", *arguments)
                 print(row(run, options.nodes), flush=True)
-                good = good and run.code == 0 and run.peak_mb <= MOST_MB
+                good = good and run.used.code == 0 and run.used.peak_mb <= MOST_MB
     if not good:
         print(f"A command failed, or took more than {MOST_MB} MB.", file=sys.stderr)
     return 0 if good else 1

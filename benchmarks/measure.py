@@ -69,14 +69,25 @@ def process(words: list[object], environment: Mapping[str, str] | None = None, s
     return took
 
 
-def peak_mb(words: list[object], environment: Mapping[str, str] | None = None) -> float:
-    """The most memory that a process had, in MB."""
-    child = subprocess.Popen([str(word) for word in words], env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
+@dataclass(frozen=True)
+class Used:
+    """What a process came to: its exit status, seconds by the clock and of its own, the most memory that it had."""
+
+    code: int
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def used(words: list[object], output: Path | None = None) -> Used:
+    """Run a process to its end; what it prints goes into the file."""
+    began = time.perf_counter()
+    with (output or Path(os.devnull)).open("wb") as stream:
+        child = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=stream)
+        _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{words} ended with {child.returncode}")
-    return usage.ru_maxrss / 1024
+    cpu = usage.ru_utime + usage.ru_stime
+    return Used(child.returncode, time.perf_counter() - began, cpu, usage.ru_maxrss / 1024)
 
 
 def more_files() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import noop, state
-from benchmarks.measure import ROOT, Taken, commit, machine, peak_mb, side_by_side, tell
+from benchmarks.measure import ROOT, Taken, commit, machine, side_by_side, tell, used
 from benchmarks.phases import PHASES
 
 FORKS = 32
@@ -61,8 +61,10 @@ def state_of(number: int, rounds: int, *, modules: bool) -> str:
     with state.nodes(number, min(FORKS, number)) as made:
         ways = state.ways(made, ansible=True, modules=modules)
         taken = side_by_side(ways, rounds)
-        words = [sys.executable, "-m", "migprov.cli", "info", "-i", made.fleet.inventory, "--forks", made.forks]
-        memory = peak_mb([*words, "--json"])
+        words = ["info", "-i", made.fleet.inventory, "--forks", made.forks, "--json"]
+        asked = used([sys.executable, "-m", "migprov.cli", *words])
+        if asked.code:
+            raise SystemExit(f"migprov info ended with {asked.code}")
     bare, stock = taken[state.BARE], taken[state.STOCK]
     rows = [
         (
@@ -75,7 +77,7 @@ def state_of(number: int, rounds: int, *, modules: bool) -> str:
         for name, each in sorted(taken.items(), key=lambda item: item[1].median)
     ]
     heads = ("way", "seconds", "ms a node", "times bare paramiko", "times as fast as `command`")
-    parts = [_table(heads, rows), f"The controller of `migprov info --json` had {memory:.0f} MB at most."]
+    parts = [_table(heads, rows), f"The controller of `migprov info --json` had {asked.peak_mb:.0f} MB at most."]
     library, recorded, command = taken[state.LIBRARY], taken[state.RECORDED], taken[state.COMMAND]
     times, faster = library.beside(bare), stock.beside(library)
     parts += [

@@ -12,11 +12,12 @@ import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.cli import conftest as cli
 
 from . import smi
 
@@ -48,13 +49,8 @@ class Comparisons:
         return good
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the command came to."""
-
-    code: int
-    out: str
-    err: str
+class Answer(cli.Answer):
+    """With one JSON object for the one node."""
 
     @property
     def node(self) -> dict[str, Any]:
