@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .model import WHOLE
 from .products import Offer, ProductData, all_products
 
 HOURS = 720.0
@@ -258,9 +257,7 @@ def ratio(share: float | None, whole: float | None) -> float | None:
 
 
 def _offer(product: ProductData | None, profile: str) -> Offer | None:
-    if product is None:
-        return None
-    return product.whole if profile == WHOLE else product.offers.get(profile)
+    return None if product is None else product.find(profile)
 
 
 def _priced(cards: Sequence[Card]) -> bool:

@@ -55,5 +55,5 @@ def _of_card(row: Mapping[str, Any]) -> float | None:
     if row["profile"] is None:
         return float(active)
     product = all_products().get(row["product"] or "")
-    offer = product.offers.get(row["profile"]) if product else None
+    offer = product.find(row["profile"]) if product else None
     return None if offer is None or offer.sm_share is None else float(active) * offer.sm_share

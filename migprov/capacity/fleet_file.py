@@ -144,12 +144,13 @@ def _instances(data: ProductData, node: Node, wrong: Wrong) -> tuple[Instance, .
     for each in node.elements():
         items = each.items()
         profile = items["profile"].node if items else each
-        if profile.text not in data.offers:
+        offer = data.find(profile.text)
+        if offer is None or offer is data.whole:
             message = f"{data.key} has no profile {shown(profile.text)}"
             wrong.add(profile, message, nearest(profile.text, list(data.offers)))
             return ()
         start = items["start"].node.value if "start" in items else None
-        wanted.append(WantedInstance(profile.text, start if isinstance(start, int) else None, None))
+        wanted.append(WantedInstance(offer.name, start if isinstance(start, int) else None, None))
     try:
         placed = fit(data.card, (), Busy(frozenset(), frozenset()), wanted).placed
     except MigError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import BadRequest
 from ..mig.drain import AGENTS
+from ..mig.names import parse
 from ..result import Result
 from .model import FleetCard, Instance, Place, Workload
 from .prices import Prices
@@ -187,7 +188,8 @@ def _useless(gpu: Mapping[str, Any]) -> str | None:
 
 def _card(host: str, gpu: Mapping[str, Any], claimed: set[int | None]) -> FleetCard:
     mig = bool(gpu.get("mig_current"))
-    instances = tuple(Instance(each["profile"], each["start"]) for each in gpu.get("instances", ())) if mig else ()
+    there = gpu.get("instances", ()) if mig else ()
+    instances = tuple(Instance(_called(gpu["product"], each["profile"]), each["start"]) for each in there)
     return FleetCard(
         host,
         gpu["index"],
@@ -199,17 +201,38 @@ def _card(host: str, gpu: Mapping[str, Any], claimed: set[int | None]) -> FleetC
     )
 
 
+def _called(product: str, profile: str) -> str:
+    """The table's name of a profile; drivers may give it another."""
+    offer = all_products()[product].find(profile)
+    return profile if offer is None else offer.name
+
+
 def _held(gpu: Mapping[str, Any], claimed: set[int | None], starts: set[int]) -> str | None:
     if gpu.get("error"):
         return f"it does not answer: {gpu['error'].get('message', '')}"
     if not gpu.get("mig_capable"):
         return "its driver says that it has no MIG here"
+    if gpu.get("mig_current") and (odd := next(_odd(gpu), None)) is not None:
+        return odd
     unknown = list(_unclaimed(gpu, claimed, starts))
     if not unknown:
         return None
     names = ", ".join(_process(process) for process in unknown[:3])
     more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
     return f"{names}{more} {'is' if len(unknown) == 1 else 'are'} not in the workloads file"
+
+
+def _odd(gpu: Mapping[str, Any]) -> Iterator[str]:
+    """Instances that a layout of profiles and counts could not leave as they are, or that nobody can use."""
+    for each in gpu.get("instances", ()):
+        name = f"its {each['profile']} at {each['start']}"
+        if all_products()[gpu["product"]].find(each["profile"]) is None:
+            yield f"{name} is not in the product table"
+        parts = [one["profile"] for one in each["compute_instances"]]
+        if not parts:
+            yield f"{name} has no compute instance, so nothing can run there"
+        elif len(parts) > 1 or not parse(parts[0]).spans_gpu_instance:
+            yield f"{name} is divided into compute instances ({', '.join(parts)}), which the planner does not plan"
 
 
 def _unclaimed(gpu: Mapping[str, Any], claimed: set[int | None], starts: set[int]) -> Iterator[Mapping[str, Any]]:

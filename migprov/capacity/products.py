@@ -51,6 +51,13 @@ class ProductData:
         """The offer of a profile or of `gpu`."""
         return self.whole if name == WHOLE else self.offers[name]
 
+    def find(self, name: str) -> Offer | None:
+        """The offer of a profile by its name or by another that drivers give it, or of `gpu`; None for any other."""
+        if name == WHOLE:
+            return self.whole
+        also = (each.name for each in self.card.profiles if name in each.aliases)
+        return self.offers.get(name) or self.offers.get(next(also, ""))
+
 
 def product(key: str) -> ProductData:
     """A product by its key in the geometry table.

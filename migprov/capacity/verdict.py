@@ -114,8 +114,7 @@ def _by_size(usage: Usage, used: int, by: Thresholds) -> Verdict:
     product = all_products().get(usage.product or "")
     if product is None:
         return _without_product(usage, wish.needed_mib, need)
-    now = _offer(product, usage.profile)
-    fits = _smallest(wish, product, now)
+    fits = _smallest(wish, product, usage)
     if fits is None:
         inside = "" if usage.profile is None else f" than {usage.profile}"
         why = f"no smaller profile{inside} of {product.key} has that"
@@ -132,18 +131,18 @@ def _without_product(usage: Usage, needed: int, need: str) -> Verdict:
     return Verdict(usage, "full", (need, f"more than half; no profiles are known of {name}"), needed_mib=needed)
 
 
-def _offer(product: ProductData, profile: str | None) -> Offer:
-    """What the card or instance has now; of a profile that the table does not have, all that its card has."""
-    return product.offers.get(profile, product.whole) if profile else product.whole
-
-
-def _smallest(wish: Workload, product: ProductData, now: Offer) -> Offer | None:
+def _smallest(wish: Workload, product: ProductData, usage: Usage) -> Offer | None:
     """The smallest profile that is enough and takes less of the card than what is there now.
 
-    Media extensions are for those that ask for them, and a card has one set: such a profile is not proposed.
+    Media extensions are for those that ask for them, and a card has one set: such a profile is not proposed. What takes
+    less than a profile that the table does not have is told by its memory.
     """
     offers = (product.offer(name) for name in accepts(wish, product) if name != WHOLE and "+" not in name)
-    fitting = [each for each in offers if each.memory_slices < now.memory_slices]
+    now, total = product.find(usage.profile or WHOLE), usage.memory_total_mib or 0
+    if now is not None:
+        fitting = [each for each in offers if each.memory_slices < now.memory_slices]
+    else:
+        fitting = [each for each in offers if (each.memory_mib or total) < total]
     return min(fitting, key=lambda each: (each.memory_slices, each.sms or 0, each.name), default=None)
 
 
@@ -152,8 +151,8 @@ def _sms(usage: Usage) -> int | None:
     product = all_products().get(usage.product or "")
     if product is None or usage.sm_p95 is None:
         return None
-    has = _offer(product, usage.profile).sms
-    return None if has is None else max(math.ceil(round(usage.sm_p95 * has, 6)), 1)
+    has = product.find(usage.profile or WHOLE)
+    return None if has is None or has.sms is None else max(math.ceil(round(usage.sm_p95 * has.sms, 6)), 1)
 
 
 def _activity(usage: Usage, sms: int | None) -> list[str]:

@@ -20,6 +20,8 @@ _RANDOM = re.compile(r"-(?=[a-z]*[0-9])[a-z0-9]{5}$")
 
 _LATELY_S = 120.0
 _LATELY_SHARE = 0.02
+_LATELY_SAMPLES = 3
+_LONGEST_NAME = 253
 
 
 class Drawn(NamedTuple):
@@ -67,6 +69,10 @@ def drawn(usages: Sequence[Usage]) -> Drawn:
 
 def name_of(labels: Labels) -> str:
     """What all replicas of a workload are called: pod without its replica's part, job, unit, container or command."""
+    return _name(labels)[:_LONGEST_NAME].strip() or "unknown"
+
+
+def _name(labels: Labels) -> str:
     if labels.pod:
         return "/".join(part for part in (labels.namespace, _pod_template(labels.pod), labels.container) if part)
     if labels.job:
@@ -91,7 +97,7 @@ def _places(
 ) -> Iterator[Place]:
     """Where the replicas are at the end; a place for one replica only, as the planner has it."""
     for row in sorted(rows, key=lambda row: (row.host, -1 if row.gpu is None else row.gpu, row.uuid, row.start or 0)):
-        if end is not None and row.last_seen is not None and row.last_seen < end - _lately(row):
+        if not row.current or (end is not None and row.last_seen is not None and row.last_seen < end - _lately(row)):
             continue
         if row.gi_id is not None and row.start is None:
             notes.append(f"{name}: where {row.name} begins on its card is not known, so no runs-on was written for it")
@@ -105,7 +111,11 @@ def _places(
 
 
 def _lately(row: Usage) -> float:
-    return max(_LATELY_S, _LATELY_SHARE * row.window_s)
+    """How long ago the last sample of what still runs may have been: a few of those that come between two samples."""
+    share = _LATELY_SHARE * row.window_s
+    if row.samples > 1 and row.first_seen is not None and row.last_seen is not None:
+        share = min(share, _LATELY_SAMPLES * (row.last_seen - row.first_seen) / (row.samples - 1))
+    return max(_LATELY_S, share)
 
 
 def _at_once(rows: Sequence[Usage]) -> int:

@@ -126,9 +126,9 @@ def _card(each: Mapping[str, Any], price: float | None) -> CardPlan:
 
 
 def _instances(side: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[Instance, ...]:
-    offers = product(card["product"]).offers
+    known = product(card["product"])
     for each in side["instances"]:
-        if each["profile"] not in offers:
+        if card["held"] is None and known.find(each["profile"]) is None:
             raise ValueError(f"{card['product']} has no profile {each['profile']!r}")
     return tuple(Instance(each["profile"], int(each["start"])) for each in side["instances"])
 

@@ -61,6 +61,22 @@ def test_an_instance_is_hollow_only_if_something_smaller_than_it_would_do() -> N
     assert _verdict(replace(tenth, memory_peak_mib=10)) == ("idle", None)
 
 
+@pytest.mark.parametrize(
+    ("profile", "total", "peak", "expected"),
+    [
+        ("1g.24gb", 22528, 9000, ("full", None)),  # GB200's 1g.23gb, as some drivers call it
+        ("3g.95gb", 92160, 9000, ("hollow", "1g.23gb")),
+        ("1g.99gb", 22528, 9000, ("full", None)),  # no profile of the table: by its memory
+        ("1g.99gb", 92160, 9000, ("hollow", "1g.23gb")),
+    ],
+)
+def test_an_instance_by_another_name(profile: str, total: int, peak: int, expected: tuple[str, str | None]) -> None:
+    row = replace(
+        HALF, model="NVIDIA GB200", product="GB200-186GB", profile=profile, memory_total_mib=total, memory_peak_mib=peak
+    )
+    assert _verdict(row) == expected
+
+
 def test_sms_at_work_are_kept() -> None:
     """20 % of 108 SMs are 22: 1g.20gb has 14, 2g.20gb 28. At 60 % only 7g.80gb has enough, which is the whole card."""
     assert _verdict(replace(A100, sm_peak=0.5, sm_p95=0.2)) == ("hollow", "2g.20gb")

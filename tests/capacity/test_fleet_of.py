@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from migprov.capacity import planner
 from migprov.capacity.fleet_of import Fleet, Kept, as_product, fleet, in_use
 from migprov.capacity.model import FleetCard, Instance, Place, Workload
 from migprov.capacity.prices import Prices
@@ -34,7 +35,7 @@ def process(pid: int, gi_id: int | None = None, **fields: Any) -> dict[str, Any]
 
 
 def instance(gi_id: int, profile: str, start: int) -> dict[str, Any]:
-    return {"gi_id": gi_id, "profile": profile, "start": start, "compute_instances": []}
+    return {"gi_id": gi_id, "profile": profile, "start": start, "compute_instances": [{"profile": profile}]}
 
 
 def node(host: str, *gpus: dict[str, Any]) -> Result:
@@ -92,6 +93,36 @@ def test_each_instance_needs_its_own_claim() -> None:
     assert (found.workloads[0].replicas, found.workloads[0].runs_on) == (0, ())
     both = Workload("asr", 1000, 2, runs_on=(Place("a", 0, 4), Place("a", 0, 0)))
     assert held(fleet(seen, [both])) == [None]
+
+
+@pytest.mark.parametrize(
+    ("compute", "words"),
+    [
+        (["1c.3g.40gb", "2c.3g.40gb"], "is divided into compute instances (1c.3g.40gb, 2c.3g.40gb)"),
+        (["2c.3g.40gb"], "is divided into compute instances (2c.3g.40gb)"),
+        ([], "has no compute instance"),
+    ],
+)
+def test_instances_that_are_not_one_device_each_stay_as_they_are(compute: list[str], words: str) -> None:
+    odd = {**instance(2, "3g.40gb", 0), "compute_instances": [{"profile": each} for each in compute]}
+    place = Place("a", 0, 4)
+    found = fleet(
+        [node("a", gpu(0, mig_current=True, instances=[instance(1, "3g.40gb", 4), odd]))],
+        [Workload("asr", 100, runs_on=(place,))],
+    )
+    (why,) = held(found)
+    assert why is not None and why.startswith(f"its 3g.40gb at 0 {words}")
+    assert found.kept == (Kept("asr", place, why),)
+
+
+def test_a_profile_by_the_name_that_the_driver_gives_it() -> None:
+    gb200 = {"product": "GB200-186GB", "name": "NVIDIA GB200", "mig_current": True}
+    known, unknown = instance(7, "1g.24gb", 0), instance(7, "1g.99gb", 0)
+    found = fleet([node("a", gpu(0, **gb200, instances=[known]), gpu(1, **gb200, instances=[unknown]))], [])
+    assert [card.instances for card in found.cards] == [(Instance("1g.23gb", 0),), (Instance("1g.99gb", 0),)]
+    assert held(found) == [None, "its 1g.99gb at 0 is not in the product table"]
+    plan = planner.plan([Workload("asr", 9000, runs_on=(Place("a", 0, 0),))], found.cards)
+    assert (plan.changed, plan.moved, plan.used.value) == ((), 0, 1)
 
 
 def test_a_process_of_an_unknown_instance_is_covered_only_by_all() -> None:

@@ -80,6 +80,28 @@ def test_one_after_the_other_is_one_replica() -> None:
     assert workloads_from.workloads(rows) == [Workload("voice/asr/server", 700, 1, runs_on=(Place("a", 1),))]
 
 
+@pytest.mark.parametrize(
+    "gone",
+    [
+        {"current": False},  # as Prometheus and the nodes say it
+        {"samples": 288},  # a table, with a sample every five minutes
+    ],
+)
+def test_what_a_rollout_replaced_an_hour_ago_does_not_run_any_more(gone: dict[str, Any]) -> None:
+    window = {"window_s": 14 * DAY, "samples": 288}
+    rows = [
+        usage("a", 0, pod("asr-7d9f8b6c5d-aaaa1"), 500, last_seen=DAY - 3600, **{**window, **gone}),
+        usage("a", 1, pod("asr-6c9f8b6c5e-bbbb2"), 700, first_seen=DAY - 3600, **{**window, "samples": 12}),
+    ]
+    assert workloads_from.workloads(rows) == [Workload("voice/asr/server", 700, 1, runs_on=(Place("a", 1),))]
+
+
+@pytest.mark.parametrize("command", ["x" * 300, " python3 ", "\u2003", "asr: worker #1", "-", "no", "a" * 252 + " b"])
+def test_any_name_can_be_read_back(command: str) -> None:
+    rows = [usage("a", 0, Labels(command=command))]
+    assert list(workloads_file.loads(workloads_from.file_text(rows)).workloads) == workloads_from.workloads(rows)
+
+
 def test_two_in_one_place_have_one_place() -> None:
     rows = [usage("a", 0, Labels(unit="asr.service"), 500), usage("a", 0, Labels(unit="tts.service"), 700)]
     found = workloads_from.drawn(rows)

@@ -219,7 +219,7 @@ class _Cards:
         instance = labels["GPU_I_ID"] != ""
         size = None if total is None else round(total)
         if offers is not None and size is None:
-            known = offers.offers.get(profile or "") if instance else offers.whole
+            known = offers.find(profile or "") if instance else offers.whole
             size = known.memory_mib if known else None
         card = (offers.whole.memory_mib if offers else None) if instance else size
         blank = Usage(

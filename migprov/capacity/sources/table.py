@@ -141,8 +141,8 @@ class _Line:
             self._wrong("profile", "is empty, but an instance is named")
         total = self._memory("memory_total")
         whole = offers.whole.memory_mib if offers else None
-        if profile is not None and total is None and offers and profile in offers.offers:
-            total = offers.offers[profile].memory_mib
+        if profile is not None and total is None and offers and (offer := offers.find(profile)):
+            total = offer.memory_mib
         labels = Labels(**{name: self._text(name) for name in _LABELS})
         peak = self._memory("memory_peak")
         return Usage(
