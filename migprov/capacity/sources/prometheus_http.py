@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -150,15 +151,17 @@ class Client:
         if not isinstance(data, dict) or data.get("resultType") != "vector":
             raise self._not_prometheus("its answer is not a vector")
         try:
-            return [(each["metric"], float(each["value"][1])) for each in data["result"]]
-        except (KeyError, TypeError, ValueError, IndexError):
+            return [(_labels(each["metric"]), float(each["value"][1])) for each in data["result"]]
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             raise self._not_prometheus("its answer is not a vector") from None
 
     def now(self) -> float:
         """The server's clock, seconds since the epoch; also shows whether it is a Prometheus server at all."""
         data = self._ask("/api/v1/query", {"query": "time()"})
         try:
-            return float(data["result"][1])
+            found = data["result"]
+            # A scalar; VictoriaMetrics has vectors only.
+            return float((found[0]["value"] if data["resultType"] == "vector" else found)[1])
         except (KeyError, TypeError, ValueError, IndexError):
             raise self._not_prometheus("it does not tell its time") from None
 
@@ -172,7 +175,7 @@ class Client:
     def series(self, match: str, start: float, end: float) -> list[dict[str, str]]:
         """The labels of the series that match, between two times; some around them too."""
         data = self._ask("/api/v1/series", {"match[]": [match], "start": f"{start:.0f}", "end": f"{end:.0f}"})
-        return [each for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+        return [_labels(each) for each in data if isinstance(each, dict)] if isinstance(data, list) else []
 
     # -- one request -------------------------------------------------------------------------------------------------
 
@@ -228,20 +231,25 @@ class Client:
         if code in (401, 403):
             raise self._refused(code)
         if code // 100 == 3:
-            target = urlsplit(response.headers.get("Location", ""))
+            target = urlsplit(urljoin(response.url, response.headers.get("Location", "")))
             raise self._failed(
-                f"it sends us on to {printable(f'{target.scheme}://{target.netloc}')[:_SHOWN]}",
+                f"it sends us on to {printable(f'{target.scheme}://{target.netloc}{target.path}')[:_SHOWN]}",
                 "give the URL that it means; a log-in page does not serve: use a token, or an address behind it",
             )
+        if code in _TOO_LONG:
+            raise TooMuch(f"{self._server.url}: it does not take a request as long as this (HTTP {code}).")
         try:
             answer = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._no_json(code, body) from None
         if not isinstance(answer, dict) or answer.get("status") not in ("success", "error"):
             raise self._not_prometheus("its answer is JSON, but not Prometheus's")
         if answer["status"] == "error":
             raise self._query_failed(answer)
-        self.warnings.update({printable(str(each))[:_SHOWN]: None for each in answer.get("warnings") or ()})
+        told = answer.get("warnings")
+        self.warnings.update({printable(str(each))[:_SHOWN]: None for each in (told if isinstance(told, list) else ())})
+        if answer.get("isPartial") is True:  # VictoriaMetrics, with a part of its cluster away
+            self.warnings["its answer is partial, so peaks may be missing"] = None
         return answer.get("data")
 
     # -- what went wrong ---------------------------------------------------------------------------------------------
@@ -263,6 +271,10 @@ class Client:
         text = printable(body[:_SHOWN].decode("utf-8", "replace")).strip()
         if "HTTP request to an HTTPS server" in text:
             return self._failed("it speaks TLS", "write https:// in the URL")
+        if code == requests.codes.too_many_requests:
+            return SourceUnreachable(
+                f"{self._server.url}: it has too many requests (HTTP 429): {text[:120]}", next=_LATER
+            )
         if code in (502, 503, 504):
             return SourceUnreachable(f"{self._server.url}: no Prometheus behind it (HTTP {code}): {text[:120]}")
         page = text.lower().startswith(("<!doctype", "<html"))
@@ -278,7 +290,7 @@ class Client:
 
     def _query_failed(self, answer: Mapping[str, Any]) -> SourceError:
         text = printable(str(answer.get("error") or answer.get("errorType") or "no reason given"))[:_SHOWN]
-        if "too many samples" in text:
+        if _TOO_MUCH.search(text):
             return TooMuch(f"{self._server.url}: {text}.", next="ask for a shorter --window")
         if answer.get("errorType") == "timeout":
             return SourceUnreachable(f"{self._server.url}: {text}.", next=_MORE_TIME)
@@ -289,7 +301,18 @@ class Client:
         return SourceUnreachable(f"{self._server.url}: {what}.", next=hint)
 
 
+_LATER = "ask again later"
+_TOO_LONG = (413, 414, 431)  # a body, an address or headers too long: with fewer cards in it, it is shorter
+_TOO_MUCH = re.compile(
+    r"too many samples|exceeded the maximum number|max-(chunks|series|fetched|estimated)|-search\.max"
+)
+"""In the words of Prometheus, of Thanos and Mimir, and of VictoriaMetrics."""
 _MORE_TIME = "give --query-timeout more seconds, or ask for a shorter --window"
+
+
+def _labels(given: Mapping[str, Any]) -> dict[str, str]:
+    """The labels of a series: whoever is scraped may write into them, also what acts on a terminal."""
+    return {str(name): printable(str(value)) for name, value in given.items()}
 
 
 def _authorities() -> str | bool:
