@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .compute import Compute, wanted_computes
 from .errors import MigError
@@ -44,45 +44,63 @@ def _on(enabled: bool) -> str:
 def _of_instances(gpu: Gpu, card: Optional[Card], wanted: Tuple[WantedInstance, ...]) -> List[str]:
     if card is None:
         return ["the profiles of this GPU are not known"]
-    free = list(gpu.instances)
     found: List[str] = []
-    missing: List[str] = []
-    # the most particular first, so that an instance with a place of its own is not taken by one without
-    for item in sorted(wanted, key=_freedom):
+    asked: List[_Asked] = []
+    for item in wanted:
         try:
             profile = card.find(item.profile, gpu.index)
-            computes = wanted_computes(item, profile, gpu.index)
+            asked.append(_Asked(profile, item.start, wanted_computes(item, profile, gpu.index)))
         except MigError as error:
             found.append(error.message)
-            continue
-        match = _match(free, profile, item.start, computes)
-        if match is None:
-            missing.append(profile.name + ("" if item.start is None else " at slice %d" % item.start))
-            continue
-        free.remove(match)
-        found += _inside(match, computes)
+    served = _served(asked, gpu.instances)
+    for number, one in enumerate(asked):
+        if number in served:
+            found += _inside(served[number], one.computes)
+    missing = [one for number, one in enumerate(asked) if number not in served]
     if missing:
-        found.append("missing: %s" % count_names(missing))
+        names = (one.profile.name + ("" if one.start is None else " at slice %d" % one.start) for one in missing)
+        found.append("missing: %s" % count_names(names))
+    free = [gi for gi in gpu.instances if gi not in served.values()]
     if free:
         found.append("not wanted: %s" % count_names("%s at slice %d" % (gi.profile, gi.start) for gi in free))
     return found
 
 
-def _freedom(wanted: WantedInstance) -> Tuple[bool, int, bool]:
-    inner = wanted.compute_instances or ()
-    return (
-        wanted.start is None,
-        -sum(compute.start is not None for compute in inner),
-        wanted.compute_instances is None,
-    )
+class _Asked(NamedTuple):
+    profile: Profile
+    start: Optional[int]
+    computes: Tuple[Compute, ...]
 
 
-def _match(
-    free: List[GpuInstance], profile: Profile, start: Optional[int], computes: Tuple[Compute, ...]
-) -> Optional[GpuInstance]:
-    fitting = [gi for gi in free if gi.profile_id == profile.profile_id and start in (None, gi.start)]
-    exact = [gi for gi in fitting if not _inside(gi, computes)]
-    return next(iter(exact or fitting), None)
+def _served(asked: Sequence[_Asked], instances: Sequence[GpuInstance]) -> Dict[int, GpuInstance]:
+    """Which instance serves each wish, so that as many as possible are served exactly, then as many as possible."""
+    fitting = [
+        [
+            n
+            for n, gi in enumerate(instances)
+            if gi.profile_id == one.profile.profile_id and one.start in (None, gi.start)
+        ]
+        for one in asked
+    ]
+    exact = [[n for n in ways if not _inside(instances[n], one.computes)] for one, ways in zip(asked, fitting)]
+    either = [[*sure, *(n for n in ways if n not in sure)] for sure, ways in zip(exact, fitting)]
+    taken: Dict[int, int] = {}
+
+    def serve(wish: int, ways: Sequence[Sequence[int]], tried: Set[int]) -> bool:
+        for instance in ways[wish]:
+            if instance not in tried:
+                tried.add(instance)
+                # one that is taken already can be had where its wish can be served by another
+                if instance not in taken or serve(taken[instance], ways, tried):
+                    taken[instance] = wish
+                    return True
+        return False
+
+    for ways in (exact, either):
+        for wish in range(len(asked)):
+            if wish not in taken.values():
+                serve(wish, ways, set())
+    return {wish: instances[instance] for instance, wish in taken.items()}
 
 
 def _inside(gi: GpuInstance, computes: Tuple[Compute, ...]) -> List[str]:

@@ -59,11 +59,16 @@ class Drain(NamedTuple):
             raise BadRequest("drain: agents must be a list of systemd units")
         if any(unit.startswith("-") or "/" in unit or not unit.isprintable() for unit in agents):
             raise BadRequest("drain: agents must be names of systemd units such as nvidia-dcgm.service")
-        return cls(policy, float(timeout), tuple(agents))
+        return cls(policy, float(timeout), tuple(_unit(name) for name in agents))
 
     def is_agent(self, process: Process) -> bool:
         """Whether stopping the process's service is known to be harmless."""
         return process.unit is not None and process.unit in self.agents
+
+
+def _unit(name: str) -> str:
+    """The name in full, as systemctl understands it: ``nvidia-dcgm`` is a service."""
+    return name if name.endswith((".service", ".scope", ".socket", ".mount")) else name + ".service"
 
 
 def clear(gpu: Gpu, processes: Sequence[Process], why: str, drain: Drain) -> List[Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from . import geometry, names, steps
 from .drain import Drain, clear
@@ -17,11 +17,23 @@ _REFUSE = Drain()
 
 
 class Planned(NamedTuple):
-    """The steps for a node, the GPUs that are left as they are with the reason, and all GPUs that were asked about."""
+    """The steps for a node, the GPUs that are left as they are with the reason, and all GPUs that were asked about.
+
+    ``needed``: (unit, GPU) for each GPU that a service is stopped for; among the steps it is stopped but once.
+    """
 
     steps: Tuple[Step, ...]
     refused: Tuple[MigError, ...]
     about: FrozenSet[int] = frozenset()
+    needed: FrozenSet[Tuple[str, int]] = frozenset()
+
+
+def planned(done: Sequence[Step], refused: Sequence[MigError], about: Iterable[int] = ()) -> Planned:
+    """The plan of a node from the steps of its GPUs."""
+    stops = frozenset(
+        (step.unit, step.gpu) for step in done if step.action == steps.STOP_SERVICE and step.gpu is not None
+    )
+    return Planned(tuple(with_services(done)), tuple(refused), frozenset(about), stops)
 
 
 def plan(state: State, wanted: Mapping[int, WantedGpu], drain: Drain = _REFUSE) -> List[Step]:
@@ -30,10 +42,10 @@ def plan(state: State, wanted: Mapping[int, WantedGpu], drain: Drain = _REFUSE) 
     Raises GpuLost, ResetRequired, NotMigCapable, UnknownProfile, LayoutImpossible or GpuBusy before any step is
     known: either the whole plan stands or nothing is done.
     """
-    planned = plan_node(state, wanted, drain)
-    if planned.refused:
-        raise planned.refused[0]
-    return list(planned.steps)
+    found = plan_node(state, wanted, drain)
+    if found.refused:
+        raise found.refused[0]
+    return list(found.steps)
 
 
 def plan_node(state: State, wanted: Mapping[int, WantedGpu], drain: Drain = _REFUSE) -> Planned:
@@ -56,7 +68,7 @@ def plan_node(state: State, wanted: Mapping[int, WantedGpu], drain: Drain = _REF
             if not isinstance(error, (GpuBusy, GpuLost, ResetRequired)):
                 raise
             refused.append(error)
-    return Planned(tuple(with_services(done)), tuple(refused), frozenset(wanted))
+    return planned(done, refused, wanted)
 
 
 def with_services(done: Sequence[Step]) -> List[Step]:
@@ -137,6 +149,11 @@ def blocking(gpu: Gpu) -> List[Process]:
     if product is None or product.mode_needs_reset:
         return list(gpu.processes)
     return [process for process in gpu.processes if process.kind != "open" or process.gi_id is not None]
+
+
+def working(gpu: Gpu, drain: Drain) -> List[Process]:
+    """The work on a GPU: neither agents nor what merely has it open."""
+    return [process for process in gpu.processes if process.kind != "open" and not drain.is_agent(process)]
 
 
 def _instances(gpu: Gpu, card: Card, wanted: Sequence[WantedInstance], drain: Drain) -> List[Step]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Optional, Sequence
 
-from .errors import BadRequest, GpuLost, NotMigCapable, UnknownGpu
+from .errors import BadRequest, NotMigCapable, UnknownGpu
 from .state import Gpu
 from .wanted import Entry, Selector, Selectors, WantedGpu
 
@@ -23,9 +23,9 @@ def chosen(gpus: Sequence[Gpu], selectors: Selectors) -> List[Gpu]:
 def wanted_gpus(gpus: Sequence[Gpu], entries: Sequence[Entry]) -> Dict[int, WantedGpu]:
     """What the entries want of each GPU, by index. GPUs that no entry selects are not in the answer.
 
-    A GPU without MIG is skipped by ``devices: all`` and refused when named. Raises UnknownGpu, NotMigCapable,
-    GpuLost (a filter cannot be judged on a GPU that does not answer), or BadRequest when two entries want
-    different things of one GPU or no entry selects any.
+    A GPU without MIG is skipped by ``devices: all`` and refused when named. One that does not even tell its device id
+    passes every filter: it may be meant, and whoever plans says that it does not answer. Raises UnknownGpu,
+    NotMigCapable, or BadRequest when two entries want different things of one GPU or no entry selects any.
     """
     wanted: Dict[int, WantedGpu] = {}
     for entry in entries:
@@ -43,7 +43,7 @@ def wanted_gpus(gpus: Sequence[Gpu], entries: Sequence[Entry]) -> Dict[int, Want
                 continue
             asks = WantedGpu(entry.mig_enabled, entry.instances, entry.source)
             before = wanted.setdefault(gpu.index, asks)
-            if (before.mig_enabled, before.instances) != (asks.mig_enabled, asks.instances):
+            if _known(gpu) and (before.mig_enabled, before.instances) != (asks.mig_enabled, asks.instances):
                 raise BadRequest(
                     "%s and %s want different things of %s" % (before.source, _source(entry), gpu.label),
                     gpu=gpu.index,
@@ -62,12 +62,14 @@ def _source(entry: Entry) -> str:
     return entry.source or "the layout"
 
 
+def _known(gpu: Gpu) -> bool:
+    return gpu.error is None or bool(gpu.device_id)
+
+
 def _passes(gpu: Gpu, entry: Entry) -> bool:
     if entry.device_filter is None:
         return True
-    if gpu.error is not None and not gpu.device_id:
-        raise GpuLost("%s: %s" % (gpu.label, gpu.error.message), gpu=gpu.index, next="see what info says of this GPU")
-    return any(_number(text) == _number(gpu.device_id) for text in entry.device_filter)
+    return not _known(gpu) or any(_number(text) == _number(gpu.device_id) for text in entry.device_filter)
 
 
 def _number(text: str) -> int:

@@ -39,6 +39,8 @@ def answer(request: Request, hung: Callable[[Dict[str, Any]], None]) -> Dict[str
         outcome = tasks.run(nvml, request, told)
     except MigError as error:
         outcome = Outcome(None, None, error=error)
+    except Exception as failure:  # the reply is the only way to tell; nothing is hidden from it
+        outcome = Outcome(None, None, error=unexpected(failure))
     finally:
         with Watchdog(limit, lambda: told(outcome)):  # all is done: a driver that will not close changes nothing
             nvml.__exit__()
@@ -100,8 +102,9 @@ def main() -> int:
 
 def _reply_and_leave(reply: Dict[str, Any]) -> None:
     """From the watchdog's thread: the main one hangs in the driver and cannot be ended in any other way."""
-    from . import ending
+    from . import ending, lock
 
+    lock.let_go()
     _write(reply)
     ending.end_children()
     os._exit(0)

@@ -9,8 +9,8 @@ from ..mig import names, steps
 from ..mig.errors import GpuBusy, MigError
 from ..mig.steps import Step
 from . import smi
-from .errors import EffectMissing, ModeNotEffective, ResetRefused
-from .nvml import IN_USE, Nvml
+from .errors import IN_USE, EffectMissing, ModeNotEffective, ResetRefused
+from .nvml import Nvml
 from .nvml_data import Ci
 
 

@@ -18,7 +18,7 @@ from ..mig.errors import BadRequest, MigError, UnknownGpu
 from ..mig.select import chosen, wanted_gpus
 from ..mig.state import Gpu
 from ..mig.wanted import Entry, entries_from_json
-from . import journal, services, tasks
+from . import ending, journal, lock, services, tasks
 from . import request as requests
 from .nvml import Nvml
 from .outcome import Outcome, unexpected
@@ -178,7 +178,7 @@ def _list(indices: List[int]) -> str:
 def _hung(outcome: Outcome) -> None:
     """From the watchdog's thread: the main one hangs in the driver and cannot be ended in any other way."""
     _say([], [_worded(outcome.error)] if outcome.error else [])
-    os._exit(1)
+    _leave()
 
 
 def _too_late(limit_s: float) -> None:
@@ -190,6 +190,12 @@ def _too_late(limit_s: float) -> None:
             for unit in change.services if change else ():
                 with suppress(MigError):
                     services.start(unit, wait=False)
+    _leave()
+
+
+def _leave() -> None:
+    lock.let_go()
+    ending.end_children()
     os._exit(1)
 
 

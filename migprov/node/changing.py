@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Set
 from ..mig import steps
 from ..mig.drain import Drain, clear
 from ..mig.errors import BadRequest, MigError
-from ..mig.plan import Planned, plan_node, predict, refuse_if_not_answering, with_services
+from ..mig.plan import Planned, plan_node, planned, predict, refuse_if_not_answering, working
 from ..mig.select import chosen, wanted_gpus
 from ..mig.state import Gpu, State
 from ..mig.steps import Step
@@ -16,7 +16,7 @@ from ..mig.wanted import WantedGpu, entries_from_json, instances_from_json, sele
 from . import driver, journal, lock, services
 from .errors import ModeNotEffective, NoHistory
 from .nvml import Nvml
-from .outcome import Outcome, hung_in
+from .outcome import Outcome, fared, first_of, hung_in
 from .read import read
 from .request import Request
 from .watchdog import Watchdog
@@ -39,30 +39,31 @@ def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcom
         died = journal.interrupted()
         data.update(journal.as_data(died))
         try:
-            planned = _with_left_over(planner(before, request), died)
+            plan = _with_left_over(planner(before, request), died)
         except MigError as error:
             if not request.check:
                 _start_left_over(died)
             return Outcome(before, before, error=error, data=data)
-        if planned.refused and (request.flag("stop_on_error", False) or not planned.steps):
-            return Outcome(before, before, planned.steps, error=planned.refused[0], data=data)
+        if plan.refused:
+            data["gpus"] = {str(error.gpu): fared("refused", error) for error in plan.refused}
+            if request.flag("stop_on_error", False) or not plan.steps:
+                if not request.check:
+                    _start_left_over(died)
+                return Outcome(before, before, plan.steps, error=first_of(plan.refused), data=data)
         if request.check:
-            error_ = planned.refused[0] if planned.refused else None
-            after = predict(before, planned.steps)
-            return Outcome(before, after, planned.steps, planned.steps, data=data, error=error_)
-        if not planned.steps:
-            if died is not None and _gpus(died) <= planned.about:
+            after = predict(before, plan.steps)
+            return Outcome(before, after, plan.steps, plan.steps, data=data, error=first_of(plan.refused))
+        if not plan.steps:
+            if died is not None and _gpus(died) <= plan.about:
                 journal.continued(died, "found in place by a later run")
             return Outcome(before, before, data=data)
-        outcome = _carry_out(nvml, before, planned, request, hung)
-        if died is not None and outcome.error is None and _gpus(died) <= planned.about:
+        outcome = _carry_out(nvml, before, plan, request, hung)
+        if died is not None and outcome.error is None and _gpus(died) <= plan.about:
             journal.continued(died, "brought to an end by a later run")
-        return outcome._replace(data={**(outcome.data or {}), **data})
+        return outcome._replace(data={**data, **(outcome.data or {})})
 
 
-def _carry_out(
-    nvml: Nvml, before: State, planned: Planned, request: Request, hung: Callable[[Outcome], None]
-) -> Outcome:
+def _carry_out(nvml: Nvml, before: State, plan: Planned, request: Request, hung: Callable[[Outcome], None]) -> Outcome:
     from .engine import Engine, Options  # most plans are empty
 
     options = Options(
@@ -74,14 +75,14 @@ def _carry_out(
         hung,
         request.at_boot,
     )
-    return Engine(nvml, before, planned, options).run()
+    return Engine(nvml, before, plan, options).run()
 
 
-def _with_left_over(planned: Planned, died: Optional[journal.Change]) -> Planned:
+def _with_left_over(plan: Planned, died: Optional[journal.Change]) -> Planned:
     """The plan, with the start of services that a run which died had stopped."""
-    started = {step.unit for step in planned.steps if step.action == steps.START_SERVICE}
+    started = {step.unit for step in plan.steps if step.action == steps.START_SERVICE}
     left = [unit for unit in _left_over(died) if unit not in started]
-    return planned._replace(steps=(*planned.steps, *(Step(steps.START_SERVICE, None, "", unit=u) for u in left)))
+    return plan._replace(steps=(*plan.steps, *(Step(steps.START_SERVICE, None, "", unit=u) for u in left)))
 
 
 def _gpus(change: journal.Change) -> Set[int]:
@@ -152,33 +153,32 @@ def _plan_instances(state: State, request: Request) -> Planned:
 
 def _plan_reset(state: State, request: Request) -> Planned:
     force = request.flag("force", False)
-    planned: List[Step] = []
+    done: List[Step] = []
     refused: List[MigError] = []
     for gpu in _selected(state, request):
-        if not force and gpu.mig_current == gpu.mig_pending and gpu.needs_reset is None:
-            continue
         try:
             if gpu.needs_reset is None:
                 refuse_if_not_answering(gpu)
-            planned += clear(gpu, gpu.processes, "it would be reset", _drain(request))
-            planned.append(Step(steps.RESET_GPU, gpu.index, gpu.uuid))
+                if not force and gpu.mig_current == gpu.mig_pending:
+                    continue
+            done += clear(gpu, gpu.processes, "it would be reset", _drain(request))
+            done.append(Step(steps.RESET_GPU, gpu.index, gpu.uuid))
         except MigError as error:
             refused.append(error)
-    return Planned(tuple(with_services(planned)), tuple(refused))
+    return planned(done, refused)
 
 
 def _plan_drain(state: State, request: Request) -> Planned:
     """Work goes, agents stay: they are stopped only around a change."""
-    planned: List[Step] = []
+    done: List[Step] = []
     refused: List[MigError] = []
     drain = _drain(request)
     for gpu in _selected(state, request):
-        work = [process for process in gpu.processes if process.kind != "open" and not drain.is_agent(process)]
         try:
-            planned += clear(gpu, work, "it is to be drained", drain)
+            done += clear(gpu, working(gpu, drain), "it is to be drained", drain)
         except MigError as error:
             refused.append(error)
-    return Planned(tuple(planned), tuple(refused))
+    return planned(done, refused)
 
 
 def _selected(state: State, request: Request) -> List[Gpu]:

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from typing import Callable, Set
+from typing import Callable, Optional, Sequence, Set
 
 from ..mig.errors import GpuBusy
 from ..mig.steps import Step
@@ -14,6 +14,7 @@ from . import processes
 from .errors import Stopped
 
 _PAUSE_S = 0.05
+_PAUSE_UNSEEN_S = 0.5  # the driver is asked, who has other things to do
 _AFTER_KILL_S = 10.0
 
 
@@ -21,12 +22,19 @@ def _never() -> bool:
     return False
 
 
-def wait(step: Step, deadline: float, told_to_end: Callable[[], bool] = _never) -> None:
+def wait(
+    step: Step,
+    deadline: float,
+    told_to_end: Callable[[], bool] = _never,
+    listed: Optional[Callable[[], bool]] = None,
+) -> None:
     """Wait until the step's process has ended; raises GpuBusy at the deadline (of time.monotonic).
 
-    Raises Stopped as soon as ``told_to_end`` is true.
+    Raises Stopped as soon as ``told_to_end`` is true. ``listed``: whether the driver still lists it, which alone tells
+    of a process that cannot be seen from here.
     """
-    while _runs(step):
+    unseen = step.start_ticks is None and listed is not None
+    while listed() if unseen and listed is not None else runs(step):
         _go_on(step, told_to_end)
         if time.monotonic() >= deadline:
             raise GpuBusy(
@@ -34,25 +42,32 @@ def wait(step: Step, deadline: float, told_to_end: Callable[[], bool] = _never) 
                 % (step.pid, step.command, step.user),
                 next="run again later, give more time, or choose the drain policy terminate",
             )
-        time.sleep(_PAUSE_S)
+        time.sleep(_PAUSE_UNSEEN_S if unseen else _PAUSE_S)
+
+
+def ask(wanted: Sequence[Step]) -> None:
+    """SIGTERM for the processes of these steps. Raises GpuBusy, and asks nobody, when one of them may not be ended."""
+    here = [step for step in wanted if runs(step)]
+    for step in here:
+        _signal(step, 0)
+    for step in here:
+        if runs(step):
+            _signal(step, signal.SIGTERM)
 
 
 def end(step: Step, deadline: float, told_to_end: Callable[[], bool] = _never) -> None:
-    """SIGTERM, at the deadline SIGKILL, and wait until the process is gone. Raises GpuBusy when it is not.
+    """Wait for a process that was asked to end, at the deadline SIGKILL. Raises GpuBusy when it is still there then.
 
-    Raises Stopped when ``told_to_end`` is true before the deadline: then the process has had its SIGTERM.
+    Raises Stopped when ``told_to_end`` is true before the deadline.
     """
-    if not _runs(step):
-        return
-    _signal(step, signal.SIGTERM)
-    while _runs(step) and time.monotonic() < deadline:
+    while runs(step) and time.monotonic() < deadline:
         _go_on(step, told_to_end)
         time.sleep(_PAUSE_S)
-    if not _runs(step):
+    if not runs(step):
         return
     _signal(step, signal.SIGKILL)
     limit = time.monotonic() + _AFTER_KILL_S
-    while _runs(step):
+    while runs(step):
         if time.monotonic() >= limit:
             raise GpuBusy(
                 "process %s (%s) does not end, not even by SIGKILL: it hangs in the kernel" % (step.pid, step.command),
@@ -77,11 +92,12 @@ def end_children() -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _runs(step: Step) -> bool:
+def runs(step: Step) -> bool:
+    """Whether the step's very process is still there."""
     return step.pid is not None and step.start_ticks is not None and processes.is_running(step.pid, step.start_ticks)
 
 
-def _signal(step: Step, number: signal.Signals) -> None:
+def _signal(step: Step, number: int) -> None:
     pid = step.pid or 0
     if pid <= 1 or pid in _ancestors():
         raise GpuBusy(

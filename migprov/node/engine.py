@@ -5,26 +5,27 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import contextmanager, suppress
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set
 
 from ..mig import steps
 from ..mig.drain import Drain
 from ..mig.errors import GpuBusy, MigError
 from ..mig.history import as_entries
-from ..mig.plan import Planned, predict
-from ..mig.state import State
+from ..mig.plan import Planned, predict, working
+from ..mig.state import Gpu, State
 from ..mig.steps import Step
 from . import act, ending, journal, services
-from .errors import EffectMissing, Stopped
+from .errors import EffectMissing, ServiceFailed, Stopped
 from .holders import Holders
 from .kernel import modules_on_top
 from .nvml import Nvml
-from .outcome import Outcome, differs, hangs, shape, unexpected
+from .outcome import Outcome, differs, fared, first_of, hangs, now_of, shape, unexpected
 from .read import read
 from .watchdog import Watchdog
 
 _SETTLE_S = 10.0
 _PAUSE_S = 0.2
+_GRACE_S = 10.0  # between SIGTERM and SIGKILL, also where work on other GPUs has used up the time
 _DRAINING = (steps.STOP_SERVICE, steps.WAIT_FOR_PROCESS, steps.END_PROCESS)
 _SERVICES = (steps.STOP_SERVICE, steps.START_SERVICE)
 
@@ -56,6 +57,9 @@ class Engine:
         self._undone: List[Step] = []
         self._failed: Dict[Optional[int], MigError] = {error.gpu: error for error in planned.refused}
         self._stopped_units: List[str] = []
+        self._passed_over: Set[int] = set()
+        self._asked: Set[Optional[int]] = set()
+        self._asked_at = 0.0
         self._drain_until: Optional[float] = None
         self._ended = False
         self._change = ""
@@ -83,11 +87,12 @@ class Engine:
             for step in self._planned.steps:
                 if step.action == steps.START_SERVICE:
                     continue
-                if self._ended:
-                    self._failed.setdefault(step.gpu, _told_to_end())
-                if step.gpu in self._failed or (self._failed and self._options.stop_on_error):
-                    continue
-                self._one_step(step)
+                if self._ended and step.gpu is not None:
+                    self._failed.setdefault(step.gpu, _told_to_end(self._before.gpu(step.gpu)))
+                if self._failed and self._options.stop_on_error and step.gpu is not None:
+                    self._passed_over.add(step.gpu)
+                elif step.gpu not in self._failed:
+                    self._one_step(step)
         finally:
             self._start_services()
 
@@ -95,13 +100,24 @@ class Engine:
         try:
             self._patiently(step)
         except Exception as failure:  # whatever it was: what has been done so far must be told
-            self._failed[step.gpu] = failure if isinstance(failure, MigError) else unexpected(failure)
+            self._failed[step.gpu] = error = failure if isinstance(failure, MigError) else unexpected(failure)
+            if step.action == steps.STOP_SERVICE:
+                self._held_by(step.unit, error)
+            elif step.action == steps.END_PROCESS:
+                self._tell_asked(step, error)
             own = [other for other in self._done if other.gpu == step.gpu]
             limit = self._options.step_limit_s * 4
             with Watchdog(limit, lambda: self._hang(step.gpu, "taking back what was done", limit)):
                 act.undo(self._nvml, own, self._undone)
             return
         self._done.append(step)
+
+    def _held_by(self, unit: str, error: MigError) -> None:
+        """A service that does not stop is in the way on every GPU for which it was to be stopped."""
+        for needed, gpu in self._planned.needed:
+            if needed == unit and gpu not in self._failed:
+                message = "GPU %d is held by %s: %s" % (gpu, unit, error.message)
+                self._failed[gpu] = ServiceFailed(message, gpu=gpu, next=error.next)
 
     def _limit(self, step: Step) -> float:
         limit = self._options.step_limit_s
@@ -119,7 +135,9 @@ class Engine:
                 return
             except GpuBusy as error:
                 if step.action in _DRAINING or time.monotonic() >= limit:
-                    raise self._named(error, step) from None
+                    with Watchdog(allowed, lambda: self._hang(step.gpu, "looking who uses it", allowed)):
+                        named = self._named(error, step)
+                    raise named from None
             time.sleep(_PAUSE_S)
 
     def _perform(self, step: Step) -> None:
@@ -127,17 +145,41 @@ class Engine:
             self._stopped_units.append(step.unit)  # also where stopping fails half-way: it is started again
             services.stop(step.unit)
         elif step.action == steps.WAIT_FOR_PROCESS:
-            ending.wait(step, self._deadline(), lambda: self._ended)
+            ending.wait(step, self._deadline(), lambda: self._ended, lambda: self._lists(step))
         elif step.action == steps.END_PROCESS:
-            ending.end(step, self._deadline(), lambda: self._ended)
+            self._ask_all_on(step.gpu)
+            ending.end(step, self._deadline(step.gpu), lambda: self._ended)
         else:
             act.perform(self._nvml, step)
 
-    def _deadline(self) -> float:
-        """One deadline for all work that has to go, counted from the first."""
+    def _lists(self, step: Step) -> bool:
+        return any(client.pid == step.pid for client in self._nvml.clients(step.uuid))
+
+    def _ask_all_on(self, gpu: Optional[int]) -> None:
+        """All that has to go from a GPU is asked at once, so that each has the whole time to end."""
+        if gpu not in self._asked:
+            ending.ask([step for step in self._planned.steps if (step.action, step.gpu) == (steps.END_PROCESS, gpu)])
+            self._asked.add(gpu)
+            self._asked_at = time.monotonic()
+
+    def _tell_asked(self, failed: Step, error: MigError) -> None:
+        """What became of the processes that were asked to end together with the one that did not."""
+        if failed.gpu not in self._asked:
+            return
+        own = [step for step in self._planned.steps if (step.action, step.gpu) == (failed.action, failed.gpu)]
+        others = own[own.index(failed) + 1 :]
+        self._done += [step for step in others if not ending.runs(step)]
+        still = [str(step.pid) for step in others if ending.runs(step)]
+        if still:
+            error.message += "; asked to end too, and still there: %s" % ", ".join(still)
+
+    def _deadline(self, asked: Optional[int] = None) -> float:
+        """One deadline for all work that has to go, counted from the first; some grace for each GPU that was asked."""
         if self._drain_until is None:
             self._drain_until = time.monotonic() + self._options.drain.timeout_s
-        return self._drain_until
+        if asked is None:
+            return self._drain_until
+        return max(self._drain_until, self._asked_at + min(self._options.drain.timeout_s, _GRACE_S))
 
     def _named(self, error: GpuBusy, step: Step) -> GpuBusy:
         """The same error with the holders as they are now, or the kernel modules where there is no process."""
@@ -179,8 +221,8 @@ class Engine:
             limit = self._options.step_limit_s
             with Watchdog(limit, lambda: self._hang(None, "reading the node after the change", limit)):
                 after = read(self._nvml)
-        except MigError as failure:
-            self._failed.setdefault(None, failure)
+        except Exception as failure:  # whatever it was: what has been done so far must be told
+            self._failed.setdefault(None, failure if isinstance(failure, MigError) else unexpected(failure))
         if after is not None:
             self._compare(after)
         outcome = self._outcome(after)
@@ -194,26 +236,44 @@ class Engine:
 
     def _compare(self, after: State) -> None:
         expected = predict(self._before, self._planned.steps)
-        for index in {step.gpu for step in self._planned.steps if step.gpu is not None} - set(self._failed):
-            healed = self._before.gpu(index).error is not None  # what such a GPU would be could not be foreseen
-            if after.gpu(index).error is not None or (
-                not healed and shape(expected.gpu(index)) != shape(after.gpu(index))
-            ):
+        planned = {step.gpu for step in self._planned.steps if step.gpu is not None}
+        for index in planned - set(self._failed) - self._passed_over:
+            was = self._before.gpu(index)
+            now = now_of(was, after)
+            healed = was.error is not None  # what such a GPU would be could not be foreseen
+            if now is None:
                 self._failed[index] = EffectMissing(
-                    "%s: every step reported success, and the GPU is not as planned" % after.gpu(index).label,
+                    "%s: every step reported success, and the GPU is gone" % was.label,
+                    gpu=index,
+                    next="look at dmesg, and who may have taken it away; info tells which GPUs there are",
+                )
+            elif now.error is not None or (not healed and shape(expected.gpu(index)) != shape(now)):
+                self._failed[index] = EffectMissing(
+                    "%s: every step reported success, and the GPU is not as planned" % now.label,
                     gpu=index,
                     next="look at before and after; another program may be changing this node",
                 )
+            elif self._options.task == "drain":
+                self._compare_work(now)
+
+    def _compare_work(self, now: Gpu) -> None:
+        came = working(now, self._options.drain)
+        if came:
+            self._failed[now.index] = GpuBusy(
+                "%s is in use again, by %s" % (now.label, ", ".join(process.label for process in came[:5])),
+                gpu=now.index,
+                next="stop the unit or the job that starts it, then run again",
+                holders=[dict(process._asdict()) for process in came],
+            )
 
     def _outcome(self, after: Optional[State]) -> Outcome:
         touched = {step.gpu for step in self._done if step.action not in _SERVICES}
         results: Dict[str, Any] = {}
-        for index in sorted(i for i in touched | set(self._failed) if i is not None):
+        for index in sorted(i for i in touched | set(self._failed) | self._passed_over if i is not None):
             error = self._failed.get(index)
-            results[str(index)] = {
-                "result": ("failed" if index in touched else "refused") if error else "done",
-                "error": None if error is None else {"code": error.code, "message": error.message, "next": error.next},
-            }
+            if error is None and index in self._passed_over:
+                error = _not_begun(self._before.gpu(index))
+            results[str(index)] = fared(("failed" if index in touched else "refused") if error else "done", error)
         return Outcome(
             self._before,
             after,
@@ -221,22 +281,13 @@ class Engine:
             self._done,
             self._undone,
             {"gpus": results},
-            self._error(),
+            first_of(list(self._failed.values())),
         )
-
-    def _error(self) -> Optional[MigError]:
-        errors = list(self._failed.values())
-        if not errors:
-            return None
-        first = errors[0]
-        if len(errors) > 1:
-            first.message = "%s (and %d more failed)" % (first.message, len(errors) - 1)
-        return first
 
     def _hang(self, gpu: Optional[int], what: str, limit_s: float) -> None:
         """Called from the watchdog's thread: the driver does not answer, so neither can this run go on."""
         error = hangs(gpu, what, limit_s)
-        self._failed = {gpu: error}
+        self._failed = {gpu: error, **{other: known for other, known in self._failed.items() if other != gpu}}
         self._start_services()
         with suppress(MigError):
             journal.end(self._change, "interrupted", error.message)
@@ -260,5 +311,11 @@ class Engine:
                 signal.signal(number, handler)
 
 
-def _told_to_end() -> Stopped:
-    return Stopped("the run was told to end before this GPU's turn was over", next="run again: it goes on from here")
+def _not_begun(gpu: Gpu) -> Stopped:
+    message = "%s: nothing was done, since another GPU failed first and stop_on_error is set" % gpu.label
+    return Stopped(message, gpu=gpu.index, next="see that GPU")
+
+
+def _told_to_end(gpu: Gpu) -> Stopped:
+    message = "%s: the run was told to end before this GPU's turn was over" % gpu.label
+    return Stopped(message, gpu=gpu.index, next="run again: it goes on from here")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from ..mig.errors import MigError
+from ..mig.errors import GpuBusy, GpuLost, MigError, ResetRequired
+
+# NVML's return codes
+INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, RESET_REQUIRED, IN_USE = 2, 3, 4, 6, 16, 19
+_NOT_LOADED, _LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND, _LOST, _MISMATCH = 9, 12, 13, 15, 18
 
 
 class NoDriver(MigError):
@@ -99,3 +103,39 @@ class NvmlError(MigError):
         self.call = call
         self.value = value
         self.text = text
+
+
+def of_nvml(name: str, value: int, text: str) -> MigError:
+    """The error for what an NVML call returned; ``text`` is NVML's own."""
+    if value == _LIBRARY_NOT_FOUND:
+        return NoDriver(
+            "the NVML library (libnvidia-ml.so.1) is not on this node",
+            next="install the NVIDIA driver; nothing was changed",
+        )
+    if value == _NOT_LOADED:
+        return DriverNotLoaded(
+            "the NVIDIA kernel module is not loaded",
+            next="load it (modprobe nvidia) or look at dmesg for why it did not start; nothing was changed",
+        )
+    if value == _MISMATCH:
+        return DriverMismatch(
+            "the NVIDIA kernel module and the NVML library are of different versions",
+            next="reboot the node, or reload the kernel module, after a driver upgrade; nothing was changed",
+        )
+    if value == _LOST:
+        return GpuLost("it is lost: it fell off the bus (%s)" % name, next="look at dmesg for Xid; reboot the node")
+    if value == NO_PERMISSION:
+        return NoPermission(
+            "%s: insufficient permissions" % name,
+            next="run as root: ansible_become: true in the inventory, or become in a play",
+        )
+    if value == RESET_REQUIRED:
+        return ResetRequired(
+            "the GPU requires a reset (%s)" % name,
+            next="look at dmesg for the Xid behind it; the task reset (module gpu_reset) resets just this GPU",
+        )
+    if value == IN_USE:
+        return GpuBusy("%s: in use by another client" % name, next="end the work that uses it, then run again")
+    if value == _FUNCTION_NOT_FOUND:
+        value, text = NOT_SUPPORTED, "Not Supported (the driver's library has no such function)"
+    return NvmlError(name, value, text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..mig.state import Process
 from . import processes
@@ -52,9 +52,8 @@ class Holders:
     """The open device files of all processes, looked up once, and NVML's lists merged into them."""
 
     def __init__(self) -> None:
-        own = {os.getpid(), os.getppid()}
         files = processes.open_files(device_folder())
-        self._opened = {pid: opened(names) for pid, names in files.items() if pid not in own}
+        self._opened = {pid: opened(names) for pid, names in files.items() if pid != os.getpid()}
 
     def of_gpu(self, minor: Optional[int], clients: Sequence[Client]) -> Tuple[Process, ...]:
         """Everybody on a GPU: those that NVML lists, then those that merely have it (kind ``open``)."""
@@ -65,12 +64,10 @@ class Holders:
         for pid, files in sorted(self._opened.items()):
             if pid in listed:
                 continue
-            inside = sorted((gi, -1 if ci is None else ci) for gpu, gi, ci in files.instances if gpu == minor)
-            if minor in files.gpus or inside:
-                gi_id, ci_id = inside[-1] if inside else (None, None)
-                process = _opener(pid, gi_id, None if ci_id == -1 else ci_id)
+            for gi_id, ci_id in _places(files, minor):
+                process = _opener(pid, gi_id, ci_id)
                 if process is not None:
-                    found.setdefault((pid, process.gi_id, process.ci_id), process)
+                    found[(pid, gi_id, ci_id)] = process
         return tuple(found.values())
 
     def _listed(self, client: Client) -> Process:
@@ -80,6 +77,16 @@ class Holders:
             # has this number here, and no device file open, is another: it must never be taken for the holder.
             return Process(client.pid, "?", "?", client.memory_mib, client.gi_id, client.ci_id, client.kind)
         return _process(who, client.memory_mib, client.gi_id, client.ci_id, client.kind)
+
+
+def _places(files: Opened, minor: Optional[int]) -> List[Tuple[Optional[int], Optional[int]]]:
+    """Where on a GPU a process is: in each instance that it has open, else on the GPU as such, else nowhere."""
+    inside = {(gi, ci) for gpu, gi, ci in files.instances if gpu == minor}
+    computes = sorted((gi, ci) for gi, ci in inside if ci is not None)
+    whole = sorted(gi for gi, ci in inside if ci is None)
+    known = [gi for gi, _ in computes]
+    places: List[Tuple[Optional[int], Optional[int]]] = [*computes, *((gi, None) for gi in whole if gi not in known)]
+    return places or ([(None, None)] if minor in files.gpus else [])
 
 
 def _opener(pid: int, gi_id: Optional[int], ci_id: Optional[int]) -> Optional[Process]:

@@ -7,13 +7,14 @@ import json
 import os
 import pwd
 import time
-from contextlib import contextmanager
-from typing import Iterator, Optional
+from contextlib import contextmanager, suppress
+from typing import Iterator, List, Optional
 
 from .errors import Locked, NoPermission
 
 _PAUSE_S = 0.1
 _NAMING_S = 2.0  # more than the moment between taking the lock and writing the name
+_held: List[int] = []
 
 
 def home() -> str:
@@ -54,16 +55,28 @@ def locked(wait_s: float) -> Iterator[None]:
     except OSError as error:
         raise _unusable(path, error) from None
     try:
-        _take(descriptor, time.monotonic() + wait_s)
-        os.ftruncate(descriptor, 0)
+        _take(descriptor, time.monotonic() + wait_s, path)
+        _held.append(descriptor)
         holder = {"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S %z")}
-        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        with suppress(OSError):  # a full disk: the lock is held all the same
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         try:
             yield
         finally:
-            os.ftruncate(descriptor, 0)  # nobody is to be told this name when the next holder has not written its own
+            _held.remove(descriptor)
+            with suppress(OSError):
+                # nobody is to be told this name when the next holder has not written its own
+                os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def let_go() -> None:
+    """Free the lock before the program ends: a thread that hangs in the kernel keeps its files open for good."""
+    for descriptor in _held:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def holder() -> Optional[str]:
@@ -81,8 +94,10 @@ def holder() -> Optional[str]:
     try:
         # shared, so that two who look do not see each other; a run that begins in this moment tries again
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return _holder(descriptor) or "it has not written its name"
+    except OSError as error:
+        raise _unusable(path, error) from None
     finally:
         os.close(descriptor)
     return None
@@ -90,22 +105,24 @@ def holder() -> Optional[str]:
 
 def _unusable(path: str, error: OSError) -> NoPermission:
     return NoPermission(
-        "the lock %s cannot be opened: %s" % (path, error.strerror), next="mend that folder; nothing was changed"
+        "the lock %s cannot be used: %s" % (path, error.strerror), next="mend that folder; nothing was changed"
     )
 
 
-def _take(descriptor: int, deadline: float) -> None:
+def _take(descriptor: int, deadline: float, path: str) -> None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        except OSError:
+        except BlockingIOError:
             holder = _holder(descriptor) if time.monotonic() >= deadline else None
             if holder is not None or time.monotonic() >= deadline + _NAMING_S:
                 raise Locked(
                     "another run of migprov is changing this node (%s)" % (holder or "it has not written its name"),
                     next="wait for it to end, then run again; nothing was changed",
                 ) from None
+        except OSError as error:  # a file system without locks
+            raise _unusable(path, error) from None
         time.sleep(_PAUSE_S)
 
 

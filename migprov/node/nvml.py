@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from ..mig.errors import GpuBusy, GpuLost, MigError, ResetRequired
+from ..mig.errors import MigError
 from . import errors
+from .errors import INVALID_ARGUMENT, NOT_FOUND, NOT_SUPPORTED
 from .nvml_data import Ci, Client, Gi, GiProfile, Identity, MigDevice
 
 
@@ -32,13 +33,6 @@ finally:
     if sys.modules["ctypes.util"] is _stand_in:
         del sys.modules["ctypes.util"]
 
-NOT_SUPPORTED = 3
-NO_PERMISSION = 4
-NOT_FOUND = 6
-RESET_REQUIRED = 16
-IN_USE = 19
-INVALID_ARGUMENT = 2
-_LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND, _NOT_LOADED, _LOST, _MISMATCH = 12, 13, 9, 15, 18
 _NO_INSTANCE = 0xFFFFFFFF
 _GI_ENUMS = range(0x12)
 _CI_ENUMS = range(9)
@@ -63,7 +57,7 @@ class Nvml:
     @contextmanager
     def released(self) -> Iterator[None]:
         """Let go of the driver for a while: a GPU with an NVML client, this one included, cannot be reset."""
-        pynvml.nvmlShutdown()
+        self.__exit__()
         self._devices.clear()
         self._ci_profiles.clear()
         try:
@@ -401,39 +395,4 @@ def _call(name: str, function: Callable[..., Any], *args: Any) -> Any:
     try:
         return function(*args)
     except pynvml.NVMLError as error:
-        raise _typed(name, int(error.value), str(error)) from None
-
-
-def _typed(name: str, value: int, text: str) -> MigError:
-    if value == _LIBRARY_NOT_FOUND:
-        return errors.NoDriver(
-            "the NVML library (libnvidia-ml.so.1) is not on this node",
-            next="install the NVIDIA driver; nothing was changed",
-        )
-    if value == _NOT_LOADED:
-        return errors.DriverNotLoaded(
-            "the NVIDIA kernel module is not loaded",
-            next="load it (modprobe nvidia) or look at dmesg for why it did not start; nothing was changed",
-        )
-    if value == _MISMATCH:
-        return errors.DriverMismatch(
-            "the NVIDIA kernel module and the NVML library are of different versions",
-            next="reboot the node, or reload the kernel module, after a driver upgrade; nothing was changed",
-        )
-    if value == _LOST:
-        return GpuLost("it is lost: it fell off the bus (%s)" % name, next="look at dmesg for Xid; reboot the node")
-    if value == NO_PERMISSION:
-        return errors.NoPermission(
-            "%s: insufficient permissions" % name,
-            next="run as root: ansible_become: true in the inventory, or become in a play",
-        )
-    if value == RESET_REQUIRED:
-        return ResetRequired(
-            "the GPU requires a reset (%s)" % name,
-            next="look at dmesg for the Xid behind it; the task reset (module gpu_reset) resets just this GPU",
-        )
-    if value == IN_USE:
-        return GpuBusy("%s: in use by another client" % name, next="end the work that uses it, then run again")
-    if value == _FUNCTION_NOT_FOUND:
-        value, text = NOT_SUPPORTED, "Not Supported (the driver's library has no such function)"
-    return errors.NvmlError(name, value, text)
+        raise errors.of_nvml(name, int(error.value), str(error)) from None

@@ -30,8 +30,29 @@ def shape(gpu: Gpu) -> Any:
 
 def differs(before: State, after: State) -> bool:
     """Whether the layout of any GPU that answers is another than before."""
-    pairs = [(gpu, after.gpu(gpu.index)) for gpu in before.gpus]
-    return any(not was.error and not now.error and shape(was) != shape(now) for was, now in pairs)
+    pairs = [(gpu, now_of(gpu, after)) for gpu in before.gpus]
+    return any(now and not was.error and not now.error and shape(was) != shape(now) for was, now in pairs)
+
+
+def now_of(gpu: Gpu, after: State) -> Optional[Gpu]:
+    """The same GPU in a later state, whatever index it has there; None when it is gone."""
+    for now in after.gpus:
+        if now.uuid == gpu.uuid if gpu.uuid and now.uuid else now.index == gpu.index:
+            return now
+    return None
+
+
+def fared(result: str, error: Optional[MigError]) -> Dict[str, Any]:
+    """How one GPU fared, for ``data``: ``done``, ``failed`` or ``refused``."""
+    told = None if error is None else {"code": error.code, "message": error.message, "next": error.next}
+    return {"result": result, "error": told}
+
+
+def first_of(errors: Sequence[MigError]) -> Optional[MigError]:
+    """The error to tell of several, with their number in it."""
+    if len(errors) > 1:
+        errors[0].message = "%s (and %d more failed)" % (errors[0].message, len(errors) - 1)
+    return errors[0] if errors else None
 
 
 def hangs(gpu: Optional[int], what: str, limit_s: float) -> DriverHangs:

@@ -10,6 +10,7 @@ from typing import Dict, List, NamedTuple, Optional, Set
 from .cgroup import place
 
 _LONGEST = 300
+_DELETED = " (deleted)"
 _boot_time: List[float] = []
 
 
@@ -117,6 +118,8 @@ def _open_below(pid: int, prefix: str) -> Optional[Set[str]]:
             target = _link(folder + "/" + descriptor)
             if target is None:
                 continue
+            if target.endswith(_DELETED):  # the file was made anew since; the device is the same
+                target = target[: -len(_DELETED)]
             if target.startswith(prefix + "nvidia"):
                 found.add(target[len(prefix) :])
             elif "/dev/nvidia" in target and _is_device(folder + "/" + descriptor):

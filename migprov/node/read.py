@@ -8,6 +8,7 @@ from ..mig import geometry, names
 from ..mig.errors import MigError
 from ..mig.profiles import Card, Profile
 from ..mig.state import ComputeInstance, Gpu, GpuInstance, State, Trouble
+from .errors import INVALID_ARGUMENT, NOT_FOUND, NvmlError
 from .holders import Holders
 from .nvml import Nvml
 from .nvml_data import Ci, Gi, Identity
@@ -31,9 +32,12 @@ def read(nvml: Nvml, processes: bool = True, cards: bool = False) -> State:
 
 
 def read_gpu(
-    nvml: Nvml, index: int, holders: Optional[Holders] = None, card: bool = False
+    nvml: Nvml, index: int, holders: Optional[Holders] = None, card: bool = False, attempts: int = 3
 ) -> Tuple[Gpu, Optional[Card]]:
-    """One GPU, its processes if ``holders`` are given, and its profiles where they were read."""
+    """One GPU, its processes if ``holders`` are given, and its profiles where they were read.
+
+    Another run may be changing the GPU meanwhile: where an instance went on the way it is read again.
+    """
     gpu = Gpu(index)
     found: Optional[Card] = None
     try:
@@ -56,6 +60,8 @@ def read_gpu(
     except MigError as error:
         if error.code == "no_permission":
             raise
+        if attempts > 1 and isinstance(error, NvmlError) and error.value in (NOT_FOUND, INVALID_ARGUMENT):
+            return read_gpu(nvml, index, holders, card, attempts - 1)
         if error.code == "reset_required":
             gpu = gpu._replace(needs_reset="the driver requires it")
             if holders is not None and gpu.minor is not None:

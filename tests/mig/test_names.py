@@ -24,7 +24,7 @@ from migprov.mig.names import BadProfileName, compute_instance_name, parse
 )
 def test_a_name_is_taken_apart(text, canonical, compute, slices, gb, suffix):
     name = parse(text)
-    assert name == (compute, slices, gb, suffix)
+    assert tuple(name) == (compute, slices, gb, suffix)
     assert name.canonical == canonical
     assert parse(name.canonical).canonical == canonical
 

@@ -1,5 +1,7 @@
 """State and wanted give steps; planning again on the state they lead to gives none."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from migprov.mig.wanted import WantedCompute, WantedGpu, WantedInstance
 from .cards import A100, PRODUCTS, gpu, instance, process, state, t4
 from .test_fit import ALL_A100, spans_of
 
-OFF = {"mig_current": False, "mig_pending": False}
+OFF: dict[str, Any] = {"mig_current": False, "mig_pending": False}
 TWO_3G = WantedGpu(True, (WantedInstance("3g.40gb"), WantedInstance("3g.40gb")))
 DISABLED = WantedGpu(False)
 

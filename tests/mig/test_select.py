@@ -3,7 +3,7 @@
 import pytest
 
 from migprov.mig.compare import differences
-from migprov.mig.errors import BadRequest, GpuLost, NotMigCapable, UnknownGpu
+from migprov.mig.errors import BadRequest, NotMigCapable, UnknownGpu
 from migprov.mig.plan import plan
 from migprov.mig.select import chosen, pci_address, wanted_gpus
 from migprov.mig.state import Gpu, Trouble
@@ -64,10 +64,17 @@ def test_two_entries_that_disagree_on_a_gpu_are_refused():
     assert wanted_gpus(NODE, [Entry("all", False), Entry((1,), False)])
 
 
-def test_a_filter_cannot_be_judged_on_a_lost_gpu():
+def test_a_gpu_that_tells_nothing_may_be_meant_by_any_filter_and_keeps_no_other_from_its_layout():
     lost = Gpu(1, error=Trouble("gpu_lost", "it fell off the bus"))
-    with pytest.raises(GpuLost, match="fell off"):
-        wanted_gpus((gpu(0), lost), [Entry("all", True, ONE, device_filter=("0x20B210DE",))])
+    entries = [
+        Entry("all", True, ONE, device_filter=("0x20B210DE",)),
+        Entry("all", False, device_filter=("0x233010DE",)),
+    ]
+    assert sorted(wanted_gpus((gpu(0), lost, t4(2)), entries)) == [0, 1]
+    known = lost._replace(device_id="0x1EB810DE")
+    assert sorted(wanted_gpus((gpu(0), known), entries)) == [0]
+    with pytest.raises(BadRequest, match="different things"):
+        wanted_gpus((gpu(0), lost), [entries[0], Entry("all", False)])
 
 
 CARD = A100.card
@@ -114,6 +121,18 @@ def test_a_particular_wish_is_served_before_one_that_anything_meets():
     for wanted in ((free, pinned), (pinned, free)):
         assert plan(state(node), {0: WantedGpu(True, wanted)}) == []
         assert differences(state(node), {0: WantedGpu(True, wanted)}) == []
+
+
+def test_each_wish_is_served_where_some_way_serves_them_all():
+    one = WantedCompute("1c.3g.40gb")
+    first = WantedInstance("3g.40gb", None, (one._replace(start=0), one))
+    second = WantedInstance("3g.40gb", None, (one._replace(start=1), one))
+    halves = [[(0, 1), (1, 1)], [(0, 1), (2, 1)]]
+    for left, right in (halves, halves[::-1]):
+        node = gpu(instances=(instance(CARD, "3g.40gb", 0, 1, left), instance(CARD, "3g.40gb", 4, 2, right)))
+        for wanted in ((first, second), (second, first)):
+            assert plan(state(node), {0: WantedGpu(True, wanted)}) == []
+            assert differences(state(node), {0: WantedGpu(True, wanted)}) == []
 
 
 @pytest.mark.parametrize(

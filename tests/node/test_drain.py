@@ -167,7 +167,7 @@ def test_who_may_not_end_a_process_is_told_so(machine):
     if child == 0:
         os.setuid(pwd.getpwnam("nobody").pw_uid)
         try:
-            ending.end(step, time.monotonic() + 5)
+            ending.ask([step])
         except GpuBusy as error:
             os._exit(7 if "may not be ended by this user" in error.message else 8)
         os._exit(9)
@@ -292,9 +292,11 @@ def test_another_process_that_has_the_pid_by_now_is_not_signalled(machine):
     pid = machine().sim.hold(0, 100)
     fresh = step_for(int(pid))
     assert fresh.start_ticks is not None
-    ending.end(fresh._replace(start_ticks=fresh.start_ticks - 1), time.monotonic() + 5)
+    ending.ask([fresh._replace(start_ticks=fresh.start_ticks - 1)])
+    ending.end(fresh._replace(start_ticks=fresh.start_ticks - 1), time.monotonic())
     ending.wait(fresh._replace(start_ticks=fresh.start_ticks - 1), time.monotonic() + 5)
     assert pid.alive
+    ending.ask([fresh])
     ending.end(fresh, time.monotonic() + 20)
     assert not pid.alive
 
@@ -312,6 +314,8 @@ def test_a_zombie_is_not_waited_for():
 def test_what_the_run_depends_on_is_never_signalled(pid, monkeypatch):
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda *args: sent.append(args))
+    with pytest.raises(GpuBusy, match="depends on"):
+        ending.ask([step_for(pid)])
     with pytest.raises(GpuBusy, match="depends on"):
         ending.end(step_for(pid), time.monotonic())
     assert sent == []

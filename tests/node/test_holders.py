@@ -149,24 +149,54 @@ def test_what_device_files_mean(files, gpus, instances):
     assert opened(files) == (gpus, instances)
 
 
-def test_the_run_itself_is_no_holder(machine):
-    """The program opens the devices through the driver's library; so may whatever started it."""
+def test_the_run_itself_is_no_holder_and_what_started_it_is(machine):
+    """The program opens the devices through the driver's library; a notebook that starts it may hold a GPU."""
     node = machine()
     code = """
 import subprocess, sys
 kept = open(sys.argv[1])
-sys.exit(subprocess.run([sys.executable, "-S", "-E", sys.argv[2]], pass_fds=[kept.fileno()]).returncode)
+sys.exit(subprocess.run([sys.executable, "-S", "-E", sys.argv[2]]).returncode)
 """
     device = str(Path(node.env()["MIGPROV_DEV"]) / "nvidia0")
     request = {"protocol": 1, "task": "info", "params": {}}
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-c", code, device, str(node.pyz)],
-        input=json.dumps(request).encode(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         env=node.env(),
-        capture_output=True,
-        check=True,
-    )
-    assert json.loads(done.stdout)["after"]["gpus"][0]["processes"] == []
+    ) as starter:
+        out, _ = starter.communicate(json.dumps(request).encode())
+    (gpu,) = json.loads(out)["after"]["gpus"]
+    assert [(process["pid"], process["kind"]) for process in gpu["processes"]] == [(starter.pid, "open")]
+
+
+def test_a_process_in_several_instances_is_in_each_of_them(machine):
+    node = machine()
+    made = cut(node, "3g.40gb", "2g.20gb", "1g.10gb")
+    minors = [3 + 9 * made["3g.40gb"][0], 3 + 9 * made["2g.20gb"][0], 4 + 9 * made["2g.20gb"][0]]
+    files = [str(Path(node.env()["MIGPROV_DEV"]) / "nvidia-caps" / f"nvidia-cap{minor}") for minor in minors]
+    for name in files:
+        Path(name).touch()
+    code = "import sys\nkept = [open(name) for name in sys.argv[1:]]\nprint(flush=True)\nsys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code, *files], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        rows = node.ok("info")["after"]["gpus"][0]["processes"]
+        error = node.refused("layout", "gpu_busy", entries=[entry("4g.40gb", "2g.20gb")])
+        child.communicate()
+    places = {(row["pid"], row["gi_id"], row["ci_id"]) for row in rows}
+    assert places == {(child.pid, made["3g.40gb"][0], None), (child.pid, made["2g.20gb"][0], 0)}
+    assert {holder["pid"] for holder in error["holders"]} == {child.pid}
+
+
+def test_a_device_file_that_was_made_anew_is_the_same_device(machine):
+    node = machine()
+    device = Path(node.env()["MIGPROV_DEV"]) / "nvidia0"
+    with device.open() as kept, subprocess.Popen(["sleep", "600"], stdin=kept) as child:
+        device.unlink()
+        device.touch()
+        assert child.pid in holders(node)
+        child.kill()
 
 
 # -- where a process belongs -------------------------------------------------------------------------------------------

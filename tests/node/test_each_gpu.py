@@ -1,0 +1,136 @@
+"""How each GPU of a node fared is told of every one, also when the run ends in the middle."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from migprov.sim import state
+
+from .background import running, until
+from .conftest import Machine, entry
+from .test_journal import die
+
+MODE = "nvmlDeviceSetMigMode"
+
+
+def fates(reply: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+    """Result and error code of each GPU."""
+    return {
+        index: (one["result"], one["error"] and one["error"]["code"]) for index, one in reply["data"]["gpus"].items()
+    }
+
+
+def test_what_stop_on_error_kept_from_its_turn_is_told_as_untouched(machine):
+    node = machine("3xH100-80GB-SXM")
+    node.sim.fault(1, call=MODE, error="UNKNOWN")
+    reply = node.call("mig_mode", enabled=True, stop_on_error=True)
+    assert fates(reply) == {"0": ("done", None), "1": ("refused", "nvml"), "2": ("refused", "stopped")}
+    assert "stop_on_error" in reply["data"]["gpus"]["2"]["error"]["message"]
+    assert reply["error"]["code"] == "nvml"
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("busy", [2, 3])
+def test_every_gpu_that_refuses_is_told_with_who_is_on_it(machine, check, busy):
+    node = machine("3xA100-80GB")
+    pids = [int(node.sim.hold(gpu, 100)) for gpu in range(busy)]
+    reply = node.call("layout", check, entries=[entry("7g.80gb")])
+    refused = {str(gpu): ("refused", "gpu_busy") for gpu in range(busy)}
+    assert fates(reply) == (refused if check or busy == 3 else {**refused, "2": ("done", None)})
+    for gpu, pid in enumerate(pids):
+        assert f"process {pid} (" in reply["data"]["gpus"][str(gpu)]["error"]["message"]
+    assert f"(and {busy - 1} more failed)" in reply["error"]["message"]
+
+
+def test_a_hang_does_not_hide_what_was_known_before(machine):
+    node = machine("3xA100-80GB")
+    pid = int(node.sim.hold(0, 100))
+    node.sim.fault(2, call=MODE, hang_s=600)
+    request = {"protocol": 1, "task": "mig_mode", "params": {"enabled": True}, "step_limit_s": 1}
+    reply = node.raw(request)
+    assert fates(reply) == {"0": ("refused", "gpu_busy"), "1": ("done", None), "2": ("refused", "driver_hangs")}
+    assert (reply["error"]["code"], reply["error"]["gpu"]) == ("driver_hangs", 2)
+    assert f"process {pid} (" in reply["data"]["gpus"]["0"]["error"]["message"]
+
+
+def test_a_driver_that_hangs_while_the_holders_are_looked_up_is_left(machine):
+    node = machine()
+    node.sim.fault(0, call=MODE, error="IN_USE")
+    node.sim.fault(0, call="nvmlDeviceGetComputeRunningProcesses", hang_s=600, skip=1)
+    began = time.monotonic()
+    request = {"protocol": 1, "task": "mig_mode", "params": {"enabled": True}, "step_limit_s": 1}
+    assert node.raw(request)["error"]["code"] == "driver_hangs"
+    assert time.monotonic() - began < 120
+
+
+def test_where_a_service_does_not_stop_no_gpu_it_holds_is_begun(machine):
+    """A mode that is asked for while the card is open stays pending, and comes with the next reboot."""
+    node = machine("3xA100-80GB")
+    node.sim.service("nvidia-dcgm", gpus=[0, 2])
+    systemctl = node.sim.directory / "bin" / "systemctl"
+    systemctl.unlink()
+    systemctl.write_text("#!/bin/sh\n[ $1 != stop ]\n")
+    systemctl.chmod(0o755)
+    reply = node.call("mig_mode", enabled=True)
+    assert fates(reply) == {"0": ("refused", "service_failed"), "1": ("done", None), "2": ("refused", "service_failed")}
+    assert {write["gpu"] for write in node.sim.writes()} == {1}
+
+
+def test_a_lost_gpu_does_not_keep_those_that_a_filter_selects(machine):
+    node = machine("3xA100-80GB")
+    node.sim.fault(1, lost=True)
+    entries = [
+        {**entry("7g.80gb"), "device_filter": ["0x20B210DE"]},
+        {**entry("1g.5gb"), "device_filter": ["0x20B010DE"]},
+    ]
+    reply = node.call("layout", entries=entries)
+    assert fates(reply) == {"0": ("done", None), "1": ("refused", "gpu_lost"), "2": ("done", None)}
+    (difference,) = node.call("verify", entries=entries)["error"]["differences"]
+    assert difference.startswith("GPU 1 (no UUID): it is lost")
+
+
+def test_a_reset_says_of_a_lost_gpu_that_it_is_lost(machine):
+    node = machine("2xA100-80GB")
+    node.sim.fault(1, lost=True)
+    node.refused("reset", "gpu_lost", gpus=[1])
+    assert node.ok("reset", gpus=[0])["steps"] == []
+
+
+def test_a_gpu_that_goes_away_during_the_run_does_not_hide_what_was_done(machine):
+    node = machine("2xH100-80GB-SXM")
+    work = node.sim.hold(1, 100)
+    with running(node, "mig_mode", enabled=True, drain={"policy": "wait", "timeout_s": 600}) as run:
+        until(lambda: node.sim.write_count() == 1, "the first mode")
+        with state.changing(node.sim.directory / "state") as raw:
+            raw.gpu_count = 1
+        node.sim.release(work)
+        reply = run.reply()
+    assert {"action": "set_mig_mode", "gpu": 0}.items() <= reply["steps"][0].items()
+    assert fates(reply)["0"] == ("done", None) and fates(reply)["1"][0] == "failed"
+    assert node.ok("history")["data"]["changes"][-1]["result"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("call", "error"), [("nvmlDeviceGetGpuInstanceById", "NOT_FOUND"), ("nvmlGpuInstanceGetInfo", "INVALID_ARGUMENT")]
+)
+def test_an_instance_that_goes_while_it_is_read_is_no_trouble_of_the_gpu(machine, call, error):
+    node: Machine = machine()
+    node.layout("7g.80gb")
+    node.sim.fault(0, call=call, error=error, times=2)
+    (gpu,) = node.ok("info")["after"]["gpus"]
+    assert gpu["error"] is None and len(gpu["instances"]) == 1
+    node.sim.fault(0, call=call, error=error)
+    assert node.ok("info")["after"]["gpus"][0]["error"]["code"] == "nvml"
+
+
+def test_services_left_stopped_come_back_also_where_stop_on_error_refuses(machine):
+    node = machine("2xA100-80GB")
+    dcgm = node.sim.service("nvidia-dcgm", gpus=[0])
+    die(node, MODE, entries=[entry("7g.80gb", gpus=[0])])
+    assert not dcgm.active
+    node.sim.hold(1, 100)
+    assert node.call("mig_mode", enabled=True, stop_on_error=True)["error"]["code"] == "gpu_busy"
+    assert dcgm.active
