@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
-from .conftest import HALVES, SAVED, UNIT, Role
+from .conftest import HALVES, ROOT, SAVED, UNIT, Role
 
+AFTER = yaml.safe_load((ROOT / "roles" / "mig_persist" / "defaults" / "main.yml").read_text())["mig_persist_after"]
 _SYSTEMD = "etc/systemd/system"
 PUT = (
     "etc/migprov",
@@ -24,7 +26,7 @@ def there(role: Role) -> list[str]:
     return [path for path in PUT if (layer / path).is_symlink() or (layer / path).is_dir() or (layer / path).is_file()]
 
 
-@pytest.mark.timeout(600)  # seven playbooks
+@pytest.mark.timeout(600)  # nine playbooks
 def test_a_layout_of_its_life(role: Role) -> None:
     """Check mode, installing, doing it again, another layout, the present one, removing, removing again."""
     inside = role.machine.inside
@@ -46,7 +48,9 @@ def test_a_layout_of_its_life(role: Role) -> None:
     assert role.machine.sim.write_count() == 0  # it saves and enables, no more
     assert inside.show(UNIT, "ActiveState") == ["inactive"]
 
-    assert role.play(mig_persist_config=HALVES)[0] == 0
+    after = ",".join(AFTER)
+    text: dict[str, Any] = {"mig_persist_limit_s": "300", "mig_persist_before_also": "", "mig_persist_after": after}
+    assert role.play(mig_persist_config=HALVES, **text)[0] == 0
     (inside.root / "usr/local/lib/migprov/migprov-node-0123456789abcdef.pyz").touch()
     one = [{"devices": [1], "mig-enabled": True, "mig-devices": {"7g.80gb": 1}}]
     assert role.play(mig_persist_config=one)[0] == 2  # the saved layout, and a program of another version
@@ -59,6 +63,13 @@ def test_a_layout_of_its_life(role: Role) -> None:
     assert role.play(mig_persist_state="absent")[0] >= 4
     assert there(role) == []
     assert inside.show(UNIT, "LoadState") == ["not-found"]
+
+    elsewhere = "/root/boot.json"  # a folder that only its owner may read
+    assert role.play(mig_persist_config=one, mig_persist_saved=elsewhere)[0] >= 4
+    assert inside.run("stat", "-c", "%a", "/root").stdout == "700\n"
+    role.play(mig_persist_state="absent", mig_persist_saved=elsewhere)
+    assert there(role) == []
+    assert not (inside.layer / elsewhere.lstrip("/")).is_file()
     assert role.play(mig_persist_state="absent")[0] == 0
 
 
@@ -73,6 +84,7 @@ REFUSED = [
     ({"mig_persist_config": [{"devices": "all", "mig-enabled": True, "mig-devices": {"7g.80gb": 2}}]}, "7g.80gb"),
     ({"mig_persist_config": HALVES, "mig_persist_python": "/usr/bin/python2"}, "/usr/bin/python2 is not there"),
     ({"mig_persist_config": HALVES, "mig_persist_limit_s": 30}, "below limit_s"),
+    ({"mig_persist_config": HALVES, "mig_persist_saved": "boot.json"}, "must be absolute paths"),
     ({"mig_persist_state": "off"}, "present, absent"),
 ]
 
