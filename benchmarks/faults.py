@@ -38,7 +38,7 @@ def attempts(made: Lab) -> Iterator[Attempt]:
         for late in (False, True):
             name = f"{point.call} {point.nth} {'after' if late else 'before'}"
             yield "killed", name, lambda point=point, late=late: killed(made, point, late=late)  # type: ignore[misc]
-        ways = [(code, {}) for code in CODES[point.call]]
+        ways: list[tuple[str, dict[str, bool]]] = [(code, {}) for code in CODES[point.call]]
         ways += [("UNKNOWN", {"late": True}), ("UNKNOWN", {"for_good": True})]
         for code, how in ways:
             name = f"{point.call} {point.nth} {code} {how}"

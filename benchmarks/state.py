@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import paramiko
 
@@ -68,7 +69,8 @@ class Nodes:
 
         def one(target: Target) -> int:
             client = paramiko.SSHClient()
-            client._host_keys = self._known  # read once; otherwise every connection reads the file anew
+            # Read once; otherwise every connection reads the file anew.
+            client._host_keys = self._known  # type: ignore[attr-defined]
             client.connect(
                 target.host,
                 port=target.port or 22,
@@ -158,7 +160,7 @@ def _info(node: migprov.Node) -> Result:
     return node.info()
 
 
-def _options(target: Target) -> dict[str, object]:
+def _options(target: Target) -> dict[str, Any]:
     return {key: value for key, value in vars(target).items() if key != "_"}
 
 

@@ -140,7 +140,12 @@ def test_a_layout_waits_for_work(fleet: Fleet, ansible: Ansible) -> None:
 def test_the_other_modules_drain_too(module: str, fleet: Fleet, ansible: Ansible) -> None:
     sim = fleet.nodes[0].sim
     options: dict[str, Any] = {"gpus": [1]}
-    options |= {"mig_mode": {"enabled": True}, "mig_instances": {"instances": {}}, "gpu_reset": {"force": True}}[module]
+    own: dict[str, dict[str, Any]] = {
+        "mig_mode": {"enabled": True},
+        "mig_instances": {"instances": {}},
+        "gpu_reset": {"force": True},
+    }
+    options |= own[module]
     device = None
     if module == "mig_instances":
         cut = ansible.play([layout()]).result("Layout")

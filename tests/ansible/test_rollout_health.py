@@ -136,7 +136,7 @@ def test_gates(case: str, asked: Run) -> None:
 def test_the_gate_is_asked_again_until_it_is_passed_and_after_the_soak(fleet: Fleet, ansible: Ansible) -> None:
     """No sample, then a good one, and after the soak one of two is 0."""
     with answering([], ["1"], ["1", "0"]) as server:
-        prometheus = {
+        prometheus: dict[str, Any] = {
             "mig_layout_health_prometheus_url": server.url,
             "mig_layout_health_query": QUERY,
             "mig_layout_health_timeout": 1,

@@ -37,9 +37,9 @@ def check(planned: Plan, workloads: list[Workload], cards: list[FleetCard]) -> N
     """What is true of every plan, whatever it is."""
     by_name = {workload.name: workload for workload in workloads}
     placed = Counter(each.workload for each in planned.assignments)
-    for each in planned.unplaced:
-        assert each.reason
-        placed[each.workload] += each.replicas
+    for left in planned.unplaced:
+        assert left.reason
+        placed[left.workload] += left.replicas
     assert placed == Counter({workload.name: workload.replicas for workload in workloads})
     assert [each.card.name for each in planned.cards] == [card.name for card in cards]
     seats = Counter((a.host, a.index, a.start) for a in planned.assignments)

@@ -14,6 +14,7 @@ from migprov.capacity.audit import Audit
 from migprov.capacity.audit import audit as judged
 from migprov.capacity.sources import prometheus
 from migprov.capacity.sources.prometheus_http import Server
+from migprov.capacity.sources.promql import Window
 from migprov.capacity.usage import Labels, Usage, own_rows, workload_rows
 from migprov.errors import SourceError
 
@@ -192,7 +193,7 @@ def test_a_shorter_window_is_not_of_the_days_before(url: str) -> None:
 def test_chunks_give_the_same(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fleet of any size is asked for in chunks; here of three cards."""
     at_once = prometheus.read(Server(url), DAY_S)
-    monkeypatch.setattr(prometheus.Window, "devices_at_once", property(lambda window: 3))
+    monkeypatch.setattr(Window, "devices_at_once", property(lambda window: 3))
     again = prometheus.read(Server(url), DAY_S)
     keep = lambda rows: sorted((r.name, str(r.workload), r.memory_peak_mib, r.current) for r in rows)  # noqa: E731
     assert keep(again.usages) == keep(at_once.usages)

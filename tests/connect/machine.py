@@ -47,7 +47,7 @@ def interpreters() -> tuple[str, ...]:
     by_version = {}
     for path in [Path(sys.executable), Path("/usr/bin/python3"), *_PYENV]:
         if os.access(path, os.X_OK):
-            ask = [path, "-c", "import sys; print(*sys.version_info[:2])"]
+            ask = [str(path), "-c", "import sys; print(*sys.version_info[:2])"]
             major, minor = map(int, subprocess.check_output(ask).split())
             if (3, 8) <= (major, minor) <= (3, 13):
                 by_version.setdefault((major, minor), str(path))

@@ -67,8 +67,8 @@ def python(text: str, where: str) -> None:
     tree = ast.parse(text, where)
     names: dict[str, object] = {}
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    for node in imports:
-        exec(compile(ast.Module([node], []), where, "exec"), names)
+    for each in imports:
+        exec(compile(ast.Module([each], []), where, "exec"), names)
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             holder = names.get(node.value.id)

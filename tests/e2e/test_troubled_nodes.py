@@ -73,7 +73,7 @@ def test_a_clear_sentence_the_right_code_and_nothing_changed(
     happens(fleet)
     layouts = tmp_path / "layouts.yml"
     layouts.write_text(LAYOUT)
-    command = [sys.executable, "-m", "migprov.cli", "apply", layouts, "pair", "-i", fleet.inventory]
+    command = [sys.executable, "-m", "migprov.cli", "apply", str(layouts), "pair", "-i", str(fleet.inventory)]
     told = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
     assert told.returncode == code, told
     error = json.loads(told.stdout)["error"]

@@ -129,7 +129,7 @@ def test_several_inventories_are_one_and_a_plugin_sees_all_hosts(tmp_path: Path)
     script = tmp_path / "script.py"
     script.write_text(f'#!{sys.executable}\nprint(\'{{"g": {{"hosts": ["s1"]}}, "_meta": {{"hostvars": {{}}}}}}\')\n')
     script.chmod(0o755)
-    sources = [tmp_path / "1-hosts", tmp_path / "2-constructed.yml", script, "c1,"]
+    sources: list[str | Path] = [tmp_path / "1-hosts", tmp_path / "2-constructed.yml", script, "c1,"]
     inventory = open_inventory(sources)
     assert sorted(inventory.names()) == ["a1", "b1", "c1", "s1"]
     assert inventory.members("kind_h100") == ["a1"]

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def target(node: Any, **options: Any) -> Target:
 
 
 @pytest.fixture
-def down() -> Target:
+def down() -> Iterator[Target]:
     """A node whose port nobody listens on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -68,9 +68,10 @@ class Place:
         from kubernetes import client, config
 
         config.load_kube_config(str(self.kubeconfig))
-        self.core = client.CoreV1Api()
-        self.custom = client.CustomObjectsApi()
-        self.core.create_namespace({"metadata": {"name": self.namespace}})
+        # The client takes plain data where its stubs name models.
+        self.core: Any = client.CoreV1Api()
+        self.custom: Any = client.CustomObjectsApi()
+        self.core.create_namespace({"metadata": {"name": self.namespace}})  # type: ignore[arg-type]
 
     # --- making -------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ class StandIn:
 
     def __init__(self, kubeconfig: str) -> None:
         config.load_kube_config(kubeconfig)
-        self.core = client.CoreV1Api()
+        self.core: Any = client.CoreV1Api()  # its stubs name models where it takes plain data
         self.managers: dict[str, Manager] = {}
 
     def look(self) -> None:

@@ -74,13 +74,13 @@ def grant(place: Place) -> Iterator[Callable[..., None]]:
         body, binding = {"metadata": metadata, "rules": cut}, {"metadata": metadata, "roleRef": reference}
         binding["subjects"] = user  # type: ignore[assignment]
         if kind == "ClusterRole":
-            rights.create_cluster_role(body)
-            rights.create_cluster_role_binding(binding)
+            rights.create_cluster_role(body)  # type: ignore[arg-type]
+            rights.create_cluster_role_binding(binding)  # type: ignore[arg-type]
             made.append(lambda: rights.delete_cluster_role(name))
             made.append(lambda: rights.delete_cluster_role_binding(name))
         else:
-            rights.create_namespaced_role(place.namespace, body)
-            rights.create_namespaced_role_binding(place.namespace, binding)
+            rights.create_namespaced_role(place.namespace, body)  # type: ignore[arg-type]
+            rights.create_namespaced_role_binding(place.namespace, binding)  # type: ignore[arg-type]
 
     yield give
     for undo in made:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ from migprov.fleet.kubernetes.state import from_json, read
 
 from .conftest import Place, until
 
-QUICK = {"timeout_s": 120.0, "poll_s": 0.1}
-SHORT = {"timeout_s": 1.0, "poll_s": 0.1}
+QUICK: dict[str, Any] = {"timeout_s": 120.0, "poll_s": 0.1}
+SHORT: dict[str, Any] = {"timeout_s": 1.0, "poll_s": 0.1}
 CHANGE = "layout voice"
 
 

@@ -123,7 +123,8 @@ def cuts(draw: st.DrawFn) -> list[dict[str, Any]]:
         # NVML knows no compute instance of five slices.
         known = [size for size in (1, 2, 3, 4, 6, 7) if size <= profile.slices]
         sizes = draw(st.lists(st.sampled_from(known), max_size=3))
-        computes, used = [], 0
+        computes: list[tuple[str, int | None]] = []
+        used = 0
         for size in sizes:
             if used + size <= profile.slices:
                 computes.append((compute_instance_name(size, profile.slices, profile.name), used))

@@ -66,7 +66,7 @@ def controller(wheel: Path, tarball: Path) -> Iterator[Controller]:
 def _for_everybody() -> tuple[str, dict[str, Any]]:
     """An interpreter of this one's version that an ordinary user may run, and that user; else this one."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    user = {"user": ORDINARY, "group": "nogroup", "extra_groups": []}
+    user: dict[str, Any] = {"user": ORDINARY, "group": "nogroup", "extra_groups": []}
     probe = (
         f"import sys, venv; sys.path.append({sysconfig.get_path('purelib')!r}); import ansible, cryptography.x509, yaml"
     )

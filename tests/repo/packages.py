@@ -6,20 +6,22 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def call(command: list[str | Path], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def call(command: Sequence[object], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user has it: nothing says where the collection is, unless `environment` does."""
     own = {name: value for name, value in os.environ.items() if name != "ANSIBLE_COLLECTIONS_PATH"}
+    words, null = [str(word) for word in command], subprocess.DEVNULL
     return subprocess.run(
-        command, cwd=cwd, env=own | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        words, cwd=cwd, env=own | environment, stdin=null, capture_output=True, text=True, check=False
     )
 
 
-def run(command: list[str | Path], cwd: Path, **environment: str) -> str:
+def run(command: Sequence[object], cwd: Path, **environment: str) -> str:
     """Run a command that must succeed; returns its standard output."""
     done = call(command, cwd, **environment)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"

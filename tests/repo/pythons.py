@@ -19,10 +19,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from packages import build_wheel, run, site_packages
+from packages import build_wheel, run, site_packages  # type: ignore[import-not-found]
 
 VERSIONS = ("3.11", "3.12", "3.13")
 OLDEST = "oldest"
@@ -74,7 +75,7 @@ test ! -e migprov-sim
 def interpreter(version: str) -> Path | None:
     """A Python of that version that runs and can make environments; pyenv's stand-ins on PATH may do neither."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = [shutil.which(f"python{version}"), *pyenv.glob(f"versions/{version}.*/bin/python")]
+    found: list[Any] = [shutil.which(f"python{version}"), *pyenv.glob(f"versions/{version}.*/bin/python")]
     for path in filter(None, found):
         probe = [path, "-c", f"import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != {(*_numbers(version),)})"]
         if subprocess.run(probe, capture_output=True, check=False).returncode == 0:

@@ -162,7 +162,7 @@ def test_a_pool_that_is_full_does_not_keep_the_others() -> None:
 
 
 def test_a_floor_holds() -> None:
-    serving = {"instances": {"1g.10gb": 7}, "loses": {"1g.10gb": 7}}
+    serving: dict[str, Any] = {"instances": {"1g.10gb": 7}, "loses": {"1g.10gb": 7}}
     members = fleet(3, **serving)
     assert next_hosts(members, Floor("1g.10gb", 14)) == ("gpu0",)
     assert next_hosts(members, Floor("1g.10gb", 7)) == ("gpu0", "gpu1")

@@ -23,6 +23,7 @@ import pynvml
 import pytest
 
 from migprov.sim.driver import SimNode
+from migprov.sim.holders import Holder
 from tests.sim.conftest import on_node
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ class Machine:
     node: SimNode
     programs: Path
     uuids: dict[str, str]  # of GPUs by index, of MIG devices as nvitop counts them: "1:0"
-    pids: dict[str, int]
+    pids: dict[str, Holder]
 
     def run(self, program: str, *arguments: str, script: str | None = None) -> str:
         """What a program prints; `script` is given to it as its standard input."""
@@ -272,8 +273,8 @@ def test_nvitop_exporter(machine: Machine) -> None:
         port = free.getsockname()[1]
     address = ["--bind-address", "127.0.0.1", "--port", str(port), "--interval", "1"]
     program = str(machine.programs / "bin" / "nvitop-exporter")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    exporter = subprocess.Popen([program, *address], env=machine.env(), **quiet)
+    null = subprocess.DEVNULL
+    exporter = subprocess.Popen([program, *address], env=machine.env(), stdout=null, stderr=null)
     try:
         text = until_it_tells(port, [f'pid="{pid}"' for pid in machine.pids.values()], devices=len(machine.uuids))
     finally:
