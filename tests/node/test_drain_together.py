@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from migprov.node import ending
 from migprov.mig.errors import GpuBusy
+from migprov.node import ending
 
 from .background import running, until
 from .conftest import Machine, entry
