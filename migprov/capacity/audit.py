@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .usage import Device, Usage
-from .verdict import Kind, Thresholds, Verdict, judge
+from .verdict import Kind, Thresholds, Verdict, cannot_be, judge
 
 KINDS: tuple[Kind, ...] = ("idle", "hollow", "unknown", "full")
 """Worst first."""
@@ -121,7 +121,7 @@ def _card(rows: Sequence[Usage]) -> tuple[int, int] | None:
     rows = [row for row in rows if row.current] or rows
     sizes = [row.card_memory_mib for row in rows if row.card_memory_mib is not None]
     peaks = [row.memory_peak_mib for row in rows]
-    if not sizes or any(peak is None for peak in peaks):
+    if not sizes or any(peak is None for peak in peaks) or any(map(cannot_be, rows)):
         return None
     whole = max((row.memory_peak_mib or 0 for row in rows if row.whole), default=0)
     cut = sum(row.memory_peak_mib or 0 for row in rows if not row.whole)

@@ -15,6 +15,7 @@ Kind = Literal["full", "hollow", "idle", "unknown"]
 """full: nothing smaller would do. hollow: something smaller would. idle: not used. unknown: too little is known."""
 
 _MIB = 1024
+_SIZES_DIFFER = 1.05  # drivers and boards of one product differ by a little from the table
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,15 @@ def _doubts(usage: Usage, by: Thresholds) -> list[str]:
         found.append("the memory in use is not known for the whole time")
     if usage.memory_total_mib is None:
         found.append("its size is not known")
+    elif cannot_be(usage):
+        peak, total = gib(usage.memory_peak_mib or 0), gib(usage.memory_total_mib)
+        found.append(f"{peak} in use are more than the {total} that it has: one of the two is wrong")
     return found
+
+
+def cannot_be(usage: Usage) -> bool:
+    """Whether more was in use than there is, as where MiB were taken for GiB."""
+    return (usage.memory_peak_mib or 0) > (usage.memory_total_mib or math.inf) * _SIZES_DIFFER
 
 
 def _idle(usage: Usage, by: Thresholds) -> list[str]:
@@ -99,7 +108,8 @@ def _idle(usage: Usage, by: Thresholds) -> list[str]:
     known = {name: value for name, value in activity.items() if value is not None}
     if peak > by.idle_memory_mib or any(value > by.idle_activity for value in known.values()):
         return []
-    reasons = [f"at most {peak} MiB were in use in {span(usage.window_s)}, no more than the driver takes"]
+    in_use = f"at most {peak} MiB were in use in {span(usage.window_s)}"
+    reasons = [f"{in_use}; up to {by.idle_memory_mib} MiB count as nobody's"]
     if known:
         return [*reasons, ", ".join(f"{name} at most {_percent(value)}" for name, value in known.items())]
     return [*reasons, "its activity was not measured"]

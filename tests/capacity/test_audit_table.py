@@ -44,6 +44,14 @@ def test_workloads_alone_are_added_up() -> None:
     assert own_rows(parse_text(f"{HEADER}\ng,0,{A100},0.0001,9,60", "t"))[0].memory_peak_mib == 1
 
 
+def test_the_percentile_of_a_sum_is_not_the_sum_of_percentiles() -> None:
+    """Each of two batch jobs works 4 % of the time: neither has a percentile above 0, both together have."""
+    columns = "unit,memory_p95_gib,sm_peak_percent,sm_p95_percent"
+    lines = [f"{HEADER},{columns}", f"g,0,{A100},50,100,3600,a,0,50,0", f"g,0,{A100},40,100,3600,b,1,30,0"]
+    (own,) = own_rows(parse_text("\n".join(lines), "t.csv"))
+    assert (own.memory_peak_mib, own.memory_p95_mib, own.sm_p95) == (80 * 1024, 40 * 1024, 0.3)
+
+
 def test_a_byte_order_mark_and_quotes(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_bytes(b"\xef\xbb\xbf" + f'{HEADER},command\n"g,1",0,{A100},1,100,60,"say ""hi"", now"\n'.encode())
@@ -78,6 +86,8 @@ def test_a_byte_order_mark_and_quotes(tmp_path: Path) -> None:
         (f"{HEADER},first_seen\ng,0,{A100},1,2,3,yesterday", "'yesterday' is not a time such as"),
         (f"{HEADER},memory_peak_mib\ng,0,{A100},1,2,3,4", "memory_peak_mib too; give one"),
         (f"{HEADER}\ng,0,{A100},1,2,3\ng,0,{A100},1,2,3", "g/0: there are two lines"),
+        (f"{HEADER}\ng,0,{A100},1e308,2,3", "'1e308' is more than can be"),
+        (f"{HEADER},uuid,unit\ng,0,{A100},1,2,3,GPU-a,\ng,0,{A100},1,2,3,,b", "in one line and not given in another"),
         (f'{HEADER}\ng,0,"{A100},1,2,3', "it is not CSV"),
         (f"{HEADER}\ng\x1b[31m,0,{A100},1,2,3", "column 1 (host): it has characters that cannot be printed"),
     ],

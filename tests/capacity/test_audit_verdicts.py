@@ -106,12 +106,19 @@ def test_idle_is_neither_memory_nor_activity() -> None:
         ({"memory_peak_mib": None}, "the memory in use is not known"),
         ({"memory_total_mib": None}, "its size is not known"),
         ({"current": False}, "not seen any more at the end"),
+        ({"memory_peak_mib": 9830 * 1024}, "9830.0 GiB in use are more than the 80.0 GiB that it has"),
     ],
 )
 def test_too_little_is_unknown_not_hollow(change: dict[str, object], reason: str) -> None:
     found = judge(replace(A100, **change))  # type: ignore[arg-type]
     assert (found.kind, found.fits, found.unused_mib) == ("unknown", None, None)
     assert reason in " ".join(found.reasons)
+
+
+def test_a_little_more_than_the_table_has_is_no_contradiction() -> None:
+    assert _verdict(replace(A100, memory_peak_mib=82000)) == ("full", None)
+    mistaken = replace(A100, memory_peak_mib=9830 * 1024)
+    assert (audit([mistaken]).totals.left_out, audit([mistaken]).totals.peak_mib) == (1, 0)
 
 
 def test_thresholds_are_options() -> None:

@@ -24,6 +24,7 @@ from ..products import all_products
 from ..usage import Device, Labels, Usage, product_of
 
 _LARGEST = 64 << 20
+_MOST = 1e12
 _LABELS = ("namespace", "pod", "container", "job", "command", "user", "unit")
 _SIZES = ("memory_total", "memory_peak", "memory_p95")
 _SHARES = ("sm_peak", "sm_p95", "util_peak", "util_p95")
@@ -198,6 +199,8 @@ class _Line:
             value = math.nan
         if not math.isfinite(value) or value < 0:
             self._wrong(column, f"{text[:40]!r} is not a number of 0 or more")
+        if value > _MOST:
+            self._wrong(column, f"{text[:40]!r} is more than can be")
         return value
 
     def _whole(self, column: str) -> int | None:
@@ -241,7 +244,14 @@ def _key(usage: Usage) -> tuple[Device, str | None]:
 
 def _check_twice(rows: Sequence[Usage], name: str) -> None:
     seen: set[tuple[Any, ...]] = set()
+    uuids: dict[tuple[str, int], str] = {}
     for row in rows:
+        if row.gpu is not None and uuids.setdefault((row.host, row.gpu), row.uuid) != row.uuid:
+            raise TableError(
+                f"{name}: {row.host}/{row.gpu}: its UUID is {uuids[row.host, row.gpu] or 'not given'} in one line and "
+                f"{row.uuid or 'not given'} in another.",
+                next="a card is known by its UUID where there is one: give it in every line or in none",
+            )
         key = (*_key(row), row.workload)
         if key in seen:
             whose = f" of {row.workload}" if row.workload else ""
@@ -264,16 +274,20 @@ def _sum(rows: Sequence[Usage]) -> Usage:
     if len(rows) == 1:
         return replace(rows[0], workload=None, memory_of="device")
     shares: dict[str, Any] = {
-        name: None if (value := _all_known(rows, name)) is None else min(value, 1.0) for name in _SHARES
+        name: None if (value := each(rows, name)) is None else min(value, 1.0)
+        for name, each in zip(_SHARES, (_all_known, _percentile) * 2, strict=True)
     }
+    total, memory = rows[0].memory_total_mib, {}
+    for name, each in (("memory_peak_mib", _all_known), ("memory_p95_mib", _percentile)):
+        value = each(rows, name)
+        memory[name] = value if value is None or total is None else min(value, total)
     return replace(
         rows[0],
         workload=None,
         memory_of="device",
         samples=min(row.samples for row in rows),
         covered=min(row.covered for row in rows),
-        memory_peak_mib=_all_known(rows, "memory_peak_mib"),
-        memory_p95_mib=_all_known(rows, "memory_p95_mib"),
+        **memory,
         **shares,
     )
 
@@ -281,3 +295,15 @@ def _sum(rows: Sequence[Usage]) -> Usage:
 def _all_known(rows: Sequence[Usage], name: str) -> Any:
     values = [getattr(row, name) for row in rows]
     return None if any(value is None for value in values) else sum(values)
+
+
+def _percentile(rows: Sequence[Usage], name: str) -> Any:
+    """What the 95th percentile of a sum is at most: that of one, with the peaks of the others.
+
+    Two that each work for a moment, and never at once, have a percentile of 0 each, and more together.
+    """
+    peaks = [getattr(row, name.replace("_p95", "_peak")) for row in rows]
+    if (known := _all_known(rows, name)) is None or any(peak is None for peak in peaks):
+        return known
+    others = sum(peaks)
+    return min(round(getattr(row, name) + others - peak, 9) for row, peak in zip(rows, peaks, strict=True))
