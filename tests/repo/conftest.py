@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def _for_everybody() -> tuple[str, dict[str, Any]]:
     )
     for base in (shutil.which(version, path="/usr/bin:/usr/local/bin"), sys.executable):
         if base and os.geteuid() == 0:
-            tried = subprocess.run([base, "-c", probe], cwd="/", capture_output=True, check=False, **user)
-            if tried.returncode == 0:
-                return base, user
+            with suppress(PermissionError):  # a folder above it is closed to others, as /root is
+                tried = subprocess.run([base, "-c", probe], cwd="/", capture_output=True, check=False, **user)
+                if tried.returncode == 0:
+                    return base, user
     return sys.executable, {}
