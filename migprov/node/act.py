@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Callable, Dict, List, Sequence
+import time
+from typing import Callable, Dict, List, Optional, Sequence, Set
 
 from ..mig import names, steps
 from ..mig.errors import GpuBusy, MigError
@@ -12,6 +12,9 @@ from . import smi
 from .errors import IN_USE, EffectMissing, ModeNotEffective, ResetRefused
 from .nvml import Nvml
 from .nvml_data import Ci
+
+_SETTLE_S = 2.0
+_PAUSE_S = 0.2
 
 
 def perform(nvml: Nvml, step: Step) -> None:
@@ -25,16 +28,37 @@ def perform(nvml: Nvml, step: Step) -> None:
         raise
 
 
-def undo(nvml: Nvml, done: Sequence[Step], undone: List[Step]) -> None:
+def undo(nvml: Nvml, done: Sequence[Step], undone: List[Step]) -> Optional[MigError]:
     """Take back what was done to instances, last first, as far as it goes; ``undone`` gets each step that did it.
 
-    The MIG mode stays as it is: taking it back would need another reset.
+    Returns the first error. What has nothing to do with a step that could not be taken back is taken back all the
+    same. The MIG mode stays as it is: taking it back would need another reset.
     """
-    with suppress(MigError):
-        for step in reversed(done):
+    first: Optional[MigError] = None
+    missing: Set[Optional[int]] = set()  # where a GPU instance did not come back nothing can be put into it
+    until = time.monotonic() + _SETTLE_S
+    for step in reversed(done):
+        if step.action == steps.DESTROY_COMPUTE_INSTANCE and step.gi_start in missing:
+            continue
+        try:
             for inverse in _inverse(nvml, step, done):
-                perform(nvml, inverse)
+                _patiently(nvml, inverse, until)
                 undone.append(inverse)
+        except MigError as error:
+            first = first or error
+            if step.action == steps.DESTROY_GPU_INSTANCE:
+                missing.add(step.start)
+    return first
+
+
+def _patiently(nvml: Nvml, step: Step, until: float) -> None:
+    while True:
+        try:
+            return perform(nvml, step)
+        except GpuBusy:  # somebody may be looking at an instance that has just appeared
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def _inverse(nvml: Nvml, step: Step, done: Sequence[Step]) -> List[Step]:

@@ -108,7 +108,9 @@ class Engine:
             own = [other for other in self._done if other.gpu == step.gpu]
             limit = self._options.step_limit_s * 4
             with Watchdog(limit, lambda: self._hang(step.gpu, "taking back what was done", limit)):
-                act.undo(self._nvml, own, self._undone)
+                left = act.undo(self._nvml, own, self._undone)
+            if left is not None:
+                error.message += "; not all that was done could be taken back: %s" % left.message
             return
         self._done.append(step)
 

@@ -126,6 +126,30 @@ def test_an_instance_that_goes_while_it_is_read_is_no_trouble_of_the_gpu(machine
     assert node.ok("info")["after"]["gpus"][0]["error"]["code"] == "nvml"
 
 
+@pytest.mark.parametrize("times", [1, None])
+def test_what_cannot_be_taken_back_keeps_nothing_else_from_coming_back(machine, times):
+    node = machine()
+    before = node.layout("2g.20gb", "2g.20gb", "1g.10gb")
+    node.sim.fault(0, call="nvmlDeviceCreateGpuInstanceWithPlacement", error="UNKNOWN", times=1, skip=1)
+    node.sim.fault(0, call="nvmlGpuInstanceDestroy", error="IN_USE", times=times, skip=3)  # of the new instance
+    reply = node.layout("3g.40gb", "3g.40gb")
+    node.sim.clear_faults()
+    message = reply["error"]["message"]
+    if times:
+        assert layouts(reply) == layouts(before) and "taken back" not in message
+    else:
+        whole, *rest = layouts(reply)
+        assert whole == ("3g.40gb", 0, 0)
+        assert rest == [row for row in layouts(before) if row[1] >= 4]
+        assert "not all that was done could be taken back" in message and "in use by another client" in message
+
+
+def layouts(reply: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """(profile, start, number of compute instances) of the first GPU's instances."""
+    rows = reply["after"]["gpus"][0]["instances"]
+    return [(gi["profile"], gi["start"], len(gi["compute_instances"])) for gi in rows]
+
+
 def test_services_left_stopped_come_back_also_where_stop_on_error_refuses(machine):
     node = machine("2xA100-80GB")
     dcgm = node.sim.service("nvidia-dcgm", gpus=[0])
