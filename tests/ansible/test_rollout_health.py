@@ -80,6 +80,7 @@ GATES: dict[str, tuple[dict[str, Any], str | None]] = {
         {"command": ["python3", "-c", "raise SystemExit('no model')"], "command_where": "control"},
         "exit status 1: no model",
     ),
+    "null is not asked": ({"command": None, "prometheus_url": None, "url": "{url}/good"}, None),
     "good URL": ({"url": "{url}/good"}, None),
     "bad URL": ({"url": "{url}/bad"}, "Status code was 503"),
     "status that is awaited": ({"url": "{url}/bad", "status": [503]}, None),

@@ -23,8 +23,8 @@ WHOLE = [{"devices": [2], "mig-enabled": True, "mig-devices": {"7g.80gb": 1}}]
 def test_what_stops_the_roll_before_the_first_change(
     make_fleet: Callable[..., Fleet], before: Callable[[Fleet], Ansible], tmp_path: Path
 ) -> None:
-    """gpu2 is being changed by somebody else, gpu3 between the two looks, and gpu4 has no layout."""
-    fleet = make_fleet(nodes=4)
+    """gpu2 is being changed by somebody else, gpu3 between the two looks, gpu4 has no layout, gpu5 no command."""
+    fleet = make_fleet(nodes=5)
     ansible = before(fleet)
     assert ansible.playbook("migprov.gpu.info").rc == 0  # the program is there: each task is one call from now on
     for name in ("gpu1", "gpu2"):
@@ -35,6 +35,8 @@ def test_what_stops_the_roll_before_the_first_change(
     wrapper = ssh_that(tmp_path / "third", 3, f"env {environment} {command}")
     set_for(fleet, "gpu3", mig_layout="voice", mig_layouts_file=str(LAYOUTS), ansible_ssh_executable=str(wrapper))
     set_for(fleet, "gpu4", mig_layout="voice")
+    # To YAML this is no word.
+    set_for(fleet, "gpu5", mig_layout="voice", mig_layouts_file=str(LAYOUTS), mig_layout_health_command=True)
     lock = fleet.node("gpu2").home / ".cache" / "migprov" / "lock"
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -48,9 +50,10 @@ def test_what_stops_the_roll_before_the_first_change(
     assert "two looks, one after the other, found different things to do" in different
     unnamed = run.of("A layout is named for the node", "gpu4").result["msg"]
     assert "the layout voice is named, and no file that holds it" in unnamed
-    assert "Not ready: gpu2, gpu3, gpu4 " in run.of(READY, "gpu1").result["msg"]
+    assert "it is true. Nothing was changed." in run.of("The health command is a command", "gpu5").result["msg"]
+    assert "Not ready: gpu2, gpu3, gpu4, gpu5 " in run.of(READY, "gpu1").result["msg"]
     assert run.hosts(APPLY) == []
-    assert [count for node, count in zip(fleet, writes(fleet), strict=True) if node is not changed] == [0, 0, 0]
+    assert [count for node, count in zip(fleet, writes(fleet), strict=True) if node is not changed] == [0, 0, 0, 0]
 
 
 def test_each_host_has_its_own_layout(make_fleet: Callable[..., Fleet], before: Callable[[Fleet], Ansible]) -> None:
