@@ -17,10 +17,6 @@ mkdir -p "$collection"
 "$bin/ansible-galaxy" collection build --output-path "$stage" >/dev/null
 tar -xzf "$stage"/migprov-gpu-*.tar.gz -C "$collection"
 cp galaxy.yml "$collection"
-if [ -d tests/sanity ]; then
-    mkdir -p "$collection/tests"
-    cp -r tests/sanity "$collection/tests"
-fi
 
 # Each environment begins with a script that ansible-test would download from a server of its own. This one in its
 # place asks the interpreter and the package index instead.
