@@ -56,6 +56,24 @@ def test_faults_of_instances_and_of_the_library(make_node: Callable[..., SimNode
         pass
 
 
+@pytest.mark.parametrize(("call", "work"), [("nvmlInitWithFlags", "nvmlInit"), ("nvmlShutdown", "nvmlShutdown")])
+def test_what_goes_wrong_late_of_the_librarys_begin_and_end(
+    make_node: Callable[..., SimNode], call: str, work: str
+) -> None:
+    node = make_node("1xA100-80GB")
+    with on_node(node):
+        node.fault(None, call, "UNKNOWN", times=1, late=True)
+        with pytest.raises(pynvml.NVMLError_Unknown):
+            getattr(pynvml, work)()
+        if work == "nvmlInit":
+            pynvml.nvmlShutdown()  # of the beginning that was counted all the same
+            assert pynvml.nvmlDeviceGetCount() == 1
+        else:
+            with pytest.raises(pynvml.NVMLError_Uninitialized):
+                pynvml.nvmlDeviceGetCount()
+            pynvml.nvmlInit()
+
+
 def test_a_lost_gpu(sim: Callable[..., Any]) -> None:
     nvml = sim("2xA100-80GB")
     gpu = nvml.gpu(0)
@@ -155,7 +173,7 @@ def test_driver_conditions(make_node: Callable[..., SimNode], driver: str, error
     with pytest.raises(pynvml.NVMLError) as caught, on_node(node):
         pass
     assert caught.value.value == error
-    pynvml.nvmlLib.nvmlShutdown()
+    assert pynvml.nvmlLib.nvmlShutdown() == 0  # measured of a real library whose beginning had failed
     with pytest.raises(pynvml.NVMLError_Uninitialized):
         pynvml.nvmlDeviceGetCount()
     assert node.show()["driver"] == driver

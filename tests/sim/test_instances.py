@@ -297,6 +297,29 @@ def test_a_part_of_an_instance_says_so_in_its_name(sim: Callable[..., Any]) -> N
     assert pynvml.nvmlDeviceGetName(device) == "NVIDIA A100-SXM4-80GB MIG 1c.3g.40gb"
 
 
+@pytest.mark.parametrize(("profile", "of_gi", "of_ci"), [("2g.48gb+gfx", 2, 1), ("2g.48gb", 0, 0)])
+def test_graphics_is_one_bit_of_the_instance_and_another_of_its_part(
+    sim: Callable[..., Any], loaded: Any, profile: str, of_gi: int, of_ci: int
+) -> None:
+    nvml = sim("1xRTX-PRO-6000")
+    gpu = nvml.cut()
+    number = next(n for n in range(17) if name_of(gpu, n) == profile)
+    words = (ctypes.c_uint * 38)(0x03000098)
+    assert loaded.nvmlDeviceGetGpuInstanceProfileInfoV(gpu, number, words) == 0
+    assert words[36] == of_gi
+    instance = nvml.create(gpu, profile)
+    parts = (ctypes.c_uint * 36)(0x0300008C, *[7] * 35)
+    assert loaded.nvmlGpuInstanceGetComputeInstanceProfileInfoV(instance, 1, 0, parts) == 0
+    assert bytes(parts)[40:136].rstrip(b"\0") == f"MIG {profile}".encode()
+    assert list(parts[34:]) == [of_ci, 7]  # and nothing behind the structure
+
+
+def name_of(gpu: Any, number: int) -> str | None:
+    with contextlib.suppress(pynvml.NVMLError_NotSupported):
+        return str(pynvml.nvmlDeviceGetGpuInstanceProfileInfo(gpu, number).name).removeprefix("MIG ")
+    return None
+
+
 def test_version_words(sim: Callable[..., Any], loaded: Any) -> None:
     nvml = sim("1xA100-80GB")
     words = (ctypes.c_uint * 38)(0x02000097)

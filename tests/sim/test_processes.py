@@ -74,6 +74,8 @@ def test_memory(sim: Callable[..., Any]) -> None:
     assert 1000 * MIB <= before - after < 1016 * MIB
     with pytest.raises(HoldRefused, match="memory"):
         nvml.node.hold(0, before // MIB)
+    with pytest.raises(HoldRefused, match="memory"):
+        nvml.node.hold(0, 2**44)  # more bytes than a number of 64 bits can hold
     assert len(nvml.node.holders()) == 1
 
 

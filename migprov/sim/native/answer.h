@@ -8,6 +8,8 @@
 
 /* nvlink.c: how many links a GPU has; recorded: none when it is the only GPU of its machine. */
 unsigned links_of(const State *state, const Gpu *gpu);
+/* power.c: what the board has used. */
+uint64_t energy_mj(const Board *board);
 
 /* One number of the GPU; `supported` and `value` may use `g`, the GPU. */
 #define DEVICE_NUMBER(name, need, supported, value)                                        \

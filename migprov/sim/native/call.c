@@ -33,6 +33,22 @@ static unsigned references;
 static int init_failed;
 static _Thread_local Fault late; /* what befalls the present call once it has done its work */
 
+static void hold_mutex(void)
+{
+    pthread_mutex_lock(&mutex);
+}
+
+static void free_mutex(void)
+{
+    pthread_mutex_unlock(&mutex);
+}
+
+/* A fork while another thread is in a call would leave the child a lock that nobody frees. */
+__attribute__((constructor)) static void guard_forks(void)
+{
+    pthread_atfork(hold_mutex, free_mutex, free_mutex);
+}
+
 static void lock(void)
 {
     pthread_mutex_lock(&mutex);
@@ -185,16 +201,20 @@ nvmlReturn_t enter_ci(Call *call, CallId id, const void *ci)
     return enter_handle(call, id, ci, HANDLE_CI, HANDLE_CI, NEEDS_WORKING);
 }
 
+/* What is to befall the call now that its work is done. */
+static nvmlReturn_t befall(CallId id, nvmlReturn_t result)
+{
+    if (late.kill)
+        die(id);
+    if (late.hang_us)
+        pause_us(late.hang_us);
+    return late.error ? (nvmlReturn_t)late.error : result;
+}
+
 nvmlReturn_t leave(Call *call, nvmlReturn_t result)
 {
     unlock();
-    if (late.kill)
-        die(call->id);
-    if (late.hang_us)
-        pause_us(late.hang_us);
-    if (late.error)
-        result = (nvmlReturn_t)late.error;
-    return result;
+    return befall(call->id, result);
 }
 
 nvmlReturn_t leave_write(Call *call, nvmlReturn_t result, int gpu, const char *format, ...)
@@ -227,41 +247,52 @@ static nvmlReturn_t condition(const State *state)
     return state->driver_condition == DRIVER_MISMATCH ? NVML_ERROR_LIB_RM_VERSION_MISMATCH : NVML_SUCCESS;
 }
 
+/* One use of the library less; the last one's end closes the node. */
+static void release(int failed)
+{
+    pthread_mutex_lock(&mutex);
+    init_failed = failed;
+    if (references > 0 && --references == 0) {
+        store_close(&node);
+        event_sets_end();
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
 nvmlReturn_t library_init(CallId id)
 {
     char path[sizeof node.path];
     pthread_mutex_lock(&mutex);
     nvmlReturn_t error = store_find(path, sizeof path) ? open_node(path) : NVML_ERROR_DRIVER_NOT_LOADED;
+    init_failed = error != NVML_SUCCESS;
+    references += !init_failed; /* at once: another thread's shutdown must not close the node under this call */
     pthread_mutex_unlock(&mutex);
-    if (error == NVML_SUCCESS)
-        error = begin(id, NULL);
+    if (error != NVML_SUCCESS)
+        return error;
+    error = begin(id, NULL);
     if (error == NVML_SUCCESS) {
         error = condition(node.state);
         unlock();
     }
-    pthread_mutex_lock(&mutex);
-    init_failed = error != NVML_SUCCESS;
-    if (!init_failed)
-        references++;
-    else if (references == 0)
-        store_close(&node);
-    pthread_mutex_unlock(&mutex);
+    if (error == NVML_SUCCESS)
+        return befall(id, error);
+    release(1);
     return error;
 }
 
 nvmlReturn_t library_shutdown(void)
 {
-    if (references == 0 && init_failed)
-        return NVML_SUCCESS; /* the real library's answer after an init that failed */
+    pthread_mutex_lock(&mutex);
+    int harmless = references == 0 && init_failed; /* the real library's answer after an init that failed */
+    pthread_mutex_unlock(&mutex);
+    if (harmless)
+        return NVML_SUCCESS;
     nvmlReturn_t error = begin(CALL_nvmlShutdown, NULL);
     if (error != NVML_SUCCESS)
         return error;
     unlock();
-    pthread_mutex_lock(&mutex);
-    if (references > 0 && --references == 0)
-        store_close(&node);
-    pthread_mutex_unlock(&mutex);
-    return NVML_SUCCESS;
+    release(0);
+    return befall(CALL_nvmlShutdown, NVML_SUCCESS);
 }
 
 /* For the Python side, which lays out a new node's state: the names in the order of the counters. */

@@ -37,5 +37,7 @@ nvmlReturn_t leave_write(Call *call, nvmlReturn_t result, int gpu, const char *f
 /* The node of this process, for what begins and ends the use of the library. */
 nvmlReturn_t library_init(CallId id);
 nvmlReturn_t library_shutdown(void);
+/* events.c: with the last use of the library all sets of events end. */
+void event_sets_end(void);
 
 #endif

@@ -6,6 +6,9 @@
 #include "geometry.h"
 #include "mig.h"
 
+/* The same capability, for which NVML has one bit of the instance's profile and another of the part's. */
+enum { GI_GRAPHICS = 2, CI_GRAPHICS = 1 };
+
 static const GiProfile *parent_of(const Call *call)
 {
     return &call->target.gpu->profiles[call->target.gi->profile];
@@ -61,7 +64,7 @@ EXPORT nvmlReturn_t nvmlGpuInstanceGetComputeInstanceProfileInfoV(nvmlGpuInstanc
     if (error != NVML_SUCCESS)
         return leave(&call, error);
     ci_name(parent_of(&call), profile, row.name, sizeof row.name);
-    row.capabilities = parent_of(&call)->capabilities;
+    row.capabilities = parent_of(&call)->capabilities & GI_GRAPHICS ? CI_GRAPHICS : 0;
     memcpy(&version, info, sizeof version);
     if (version == NVML_VERSION_WORD(nvmlComputeInstanceProfileInfo_v2_t, 2))
         memcpy(info, &row, sizeof(nvmlComputeInstanceProfileInfo_v2_t)); /* v3 without its last word */

@@ -98,9 +98,11 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUIDV(const nvmlUUID_t *uuid, nvmlDevic
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
     if (uuid->version != NVML_VERSION_WORD(nvmlUUID_t, 1))
         return leave(&call, NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
-    if (uuid->type == 1)
-        return find_uuid(&call, uuid->value.text, device);
     char text[48];
+    if (uuid->type == 1) { /* whoever filled it all need not have ended it */
+        snprintf(text, sizeof text, "%.*s", (int)sizeof uuid->value.text, uuid->value.text);
+        return find_uuid(&call, text, device);
+    }
     const unsigned char *b = uuid->value.bytes;
     snprintf(text, sizeof text, "GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
              b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
@@ -127,15 +129,15 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleBySerial(const char *serial, nvmlDevice_t
 static int parse_bus_id(const char *text, unsigned *domain, unsigned *bus, unsigned *slot)
 {
     unsigned function = 0;
-    char extra;
-    int long_form = sscanf(text, "%x:%x:%x.%x%c", domain, bus, slot, &function, &extra);
-    if (long_form != 4 && long_form != 3) {
-        *domain = function = 0;
-        int short_form = sscanf(text, "%x:%x.%x%c", bus, slot, &function, &extra);
-        if (short_form != 3 && short_form != 2)
+    int end = 0, last = 0;
+    if (sscanf(text, "%x:%x:%x%n", domain, bus, slot, &end) != 3) {
+        *domain = 0;
+        if (sscanf(text, "%x:%x%n", bus, slot, &end) != 2)
             return 0;
     }
-    return function == 0;
+    if (text[end] && sscanf(text + end, ".%1x%n", &function, &last) != 1)
+        return 0;
+    return !text[end + last] && function == 0;
 }
 
 static nvmlReturn_t by_bus_id(CallId id, const char *bus_id, nvmlDevice_t *device)

@@ -1,5 +1,6 @@
 /* Sets of events. What a program may wait for are errors of the hardware, and the simulated one makes none: every wait
  * ends with the time it was given. A change of the MIG configuration is not announced, so it is not offered either. */
+#include <string.h>
 #include <time.h>
 
 #include "call.h"
@@ -20,6 +21,11 @@ static int place_of(nvmlEventSet_t set)
 {
     unsigned place = (unsigned)((uintptr_t)set & 0xFF);
     return place < MAX_SETS && serials[place] && handle_of(place) == set ? (int)place : -1;
+}
+
+void event_sets_end(void)
+{
+    memset(serials, 0, sizeof serials);
 }
 
 EXPORT nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set)

@@ -1,6 +1,4 @@
 /* Field values: many numbers by one call. Known are those whose answer follows from the state or was recorded. */
-#include <time.h>
-
 #include "answer.h"
 #include "call.h"
 
@@ -41,13 +39,6 @@ static Value above_limit(const Board *board, unsigned threshold)
     unsigned from = threshold == 2 ? board->threshold_c[2] : board->threshold_c[THRESHOLD_GPU];
     int above = (int)from - (int)board->threshold_c[threshold];
     return (Value){board->tlimit && board->threshold_c[threshold], TYPE_LIMIT, (uint32_t)above};
-}
-
-static uint64_t energy_mj(const Board *board)
-{
-    struct timespec up;
-    clock_gettime(CLOCK_BOOTTIME, &up);
-    return (uint64_t)board->power_mw * (uint64_t)up.tv_sec;
 }
 
 static Value of_mig(const Gpu *gpu, unsigned field)

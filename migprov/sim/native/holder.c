@@ -101,7 +101,8 @@ static const char *find_target(State *state, int index, unsigned kind, uint64_t 
     uint64_t total = target->gpu->memory_bytes - target->gpu->reserved_bytes;
     if (target->ci)
         total = target->gpu->profiles[target->gi->profile].memory_mib << 20;
-    if (memory_used(state, target->index, target->ci ? target->gi->id : NVML_NO_INSTANCE) + bytes > total)
+    uint64_t used = memory_used(state, target->index, target->ci ? target->gi->id : NVML_NO_INSTANCE);
+    if (used > total || bytes > total - used)
         return "out of memory: so much is not free there";
     return NULL;
 }

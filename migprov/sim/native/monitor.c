@@ -115,18 +115,8 @@ DEVICE_NUMBER(nvmlDeviceGetDisplayMode, NEEDS_GPU, g, 1)
 DEVICE_NUMBER(nvmlDeviceGetDisplayActive, NEEDS_GPU, g, 0)
 DEVICE_NUMBER(nvmlDeviceGetAccountingMode, NEEDS_GPU, g, 0)
 
-EXPORT nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor)
-{
-    Call call;
-    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetCudaComputeCapability, device, NEEDS_GPU);
-    if (error != NVML_SUCCESS)
-        return error;
-    if (!major || !minor)
-        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
-    *major = (int)call.target.gpu->capability_major;
-    *minor = (int)call.target.gpu->capability_minor;
-    return leave(&call, NVML_SUCCESS);
-}
+DEVICE_NUMBERS(nvmlDeviceGetCudaComputeCapability, int, NEEDS_GPU, g, (int)g->capability_major,
+               (int)g->capability_minor)
 
 EXPORT nvmlReturn_t nvmlDeviceGetEccMode(nvmlDevice_t device, unsigned int *current, unsigned int *pending)
 {

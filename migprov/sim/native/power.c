@@ -15,24 +15,17 @@ LIMIT(nvmlDeviceGetEnforcedPowerLimit)
 LIMIT(nvmlDeviceGetPowerManagementDefaultLimit)
 DEVICE_NUMBER(nvmlDeviceGetPowerManagementMode, NEEDS_WORKING, g->board.power_limit_mw, 1)
 
-EXPORT nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(nvmlDevice_t device, unsigned int *lowest,
-                                                                 unsigned int *highest)
+DEVICE_NUMBERS(nvmlDeviceGetPowerManagementLimitConstraints, unsigned int, NEEDS_WORKING, g->board.power_min_mw,
+               g->board.power_min_mw, g->board.power_limit_mw)
+
+/* Since the machine started, at the power that the idle board draws all the time. */
+uint64_t energy_mj(const Board *board)
 {
-    Call call;
-    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetPowerManagementLimitConstraints, device, NEEDS_WORKING);
-    if (error != NVML_SUCCESS)
-        return error;
-    if (!lowest || !highest)
-        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
-    const Board *board = &call.target.gpu->board;
-    if (!board->power_min_mw)
-        return leave(&call, NVML_ERROR_NOT_SUPPORTED);
-    *lowest = board->power_min_mw;
-    *highest = board->power_limit_mw;
-    return leave(&call, NVML_SUCCESS);
+    struct timespec up;
+    clock_gettime(CLOCK_BOOTTIME, &up);
+    return board->power_mw * (uint64_t)up.tv_sec + board->power_mw * (uint64_t)(up.tv_nsec / 1000000) / 1000;
 }
 
-/* Millijoules since the machine started, at the power that the idle board draws all the time. */
 EXPORT nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *energy)
 {
     Call call;
@@ -41,47 +34,41 @@ EXPORT nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, uns
         return error;
     if (!energy)
         return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
-    struct timespec up;
-    clock_gettime(CLOCK_BOOTTIME, &up);
-    uint64_t power_mw = call.target.gpu->board.power_mw;
-    if (!power_mw)
+    if (!call.target.gpu->board.power_mw)
         return leave(&call, NVML_ERROR_NOT_SUPPORTED);
-    *energy = power_mw * (uint64_t)up.tv_sec + power_mw * (uint64_t)(up.tv_nsec / 1000000) / 1000;
+    *energy = energy_mj(&call.target.gpu->board);
     return leave(&call, NVML_SUCCESS);
 }
 
-static nvmlReturn_t temperature(CallId id, nvmlDevice_t device, unsigned sensor, int *celsius)
+static nvmlReturn_t leave_with_temperature(Call *call, unsigned sensor, int *celsius)
 {
-    Call call;
-    nvmlReturn_t error = enter_device(&call, id, device, NEEDS_WORKING);
-    if (error != NVML_SUCCESS)
-        return error;
-    if (sensor != 0)
-        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
-    *celsius = (int)call.target.gpu->board.temperature_c;
-    return leave(&call, *celsius ? NVML_SUCCESS : NVML_ERROR_NOT_SUPPORTED);
+    int value = (int)call->target.gpu->board.temperature_c;
+    if (sensor != 0 || !celsius)
+        return leave(call, NVML_ERROR_INVALID_ARGUMENT);
+    if (!value)
+        return leave(call, NVML_ERROR_NOT_SUPPORTED);
+    *celsius = value;
+    return leave(call, NVML_SUCCESS);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, unsigned int sensor, unsigned int *celsius)
 {
-    int value = 0;
-    if (!celsius)
-        sensor = ~0u;
-    nvmlReturn_t error = temperature(CALL_nvmlDeviceGetTemperature, device, sensor, &value);
-    if (error == NVML_SUCCESS)
-        *celsius = (unsigned)value;
-    return error;
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetTemperature, device, NEEDS_WORKING);
+    return error == NVML_SUCCESS ? leave_with_temperature(&call, sensor, (int *)celsius) : error;
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *reading)
 {
-    if (reading && reading->version != NVML_VERSION_WORD(nvmlTemperature_t, 1))
-        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    int value = 0;
-    nvmlReturn_t error = temperature(CALL_nvmlDeviceGetTemperatureV, device, reading ? reading->sensorType : ~0u, &value);
-    if (error == NVML_SUCCESS)
-        reading->temperature = value;
-    return error;
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetTemperatureV, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!reading)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    if (reading->version != NVML_VERSION_WORD(nvmlTemperature_t, 1))
+        return leave(&call, NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
+    return leave_with_temperature(&call, reading->sensorType, &reading->temperature);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetTemperatureThreshold(nvmlDevice_t device, unsigned int type, unsigned int *celsius)

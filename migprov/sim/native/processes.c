@@ -209,24 +209,36 @@ EXPORT nvmlReturn_t nvmlSystemGetProcessName(unsigned int pid, char *name, unsig
 }
 
 /* What processes make of the GPU's time: nothing computes, so there are no samples; a GPU in MIG mode does not tell. */
-static nvmlReturn_t no_samples(CallId id, nvmlDevice_t device, const void *out)
+static nvmlReturn_t leave_without_samples(Call *call)
 {
-    Call call;
-    nvmlReturn_t error = enter_device(&call, id, device, NEEDS_WORKING);
-    if (error != NVML_SUCCESS)
-        return error;
-    if (!out)
-        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
-    return leave(&call, call.target.gpu->mig_current ? NVML_ERROR_NOT_SUPPORTED : NVML_ERROR_NOT_FOUND);
+    return leave(call, call->target.gpu->mig_current ? NVML_ERROR_NOT_SUPPORTED : NVML_ERROR_NOT_FOUND);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, void *samples, unsigned int *count)
 {
     (void)samples;
-    return no_samples(CALL_nvmlDeviceGetProcessUtilization, device, count);
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetProcessUtilization, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    return count ? leave_without_samples(&call) : leave(&call, NVML_ERROR_INVALID_ARGUMENT);
 }
 
-EXPORT nvmlReturn_t nvmlDeviceGetProcessesUtilizationInfo(nvmlDevice_t device, void *samples)
+typedef struct {
+    unsigned int version, count;
+    unsigned long long since_us;
+    void *samples;
+} Samples;
+
+EXPORT nvmlReturn_t nvmlDeviceGetProcessesUtilizationInfo(nvmlDevice_t device, Samples *out)
 {
-    return no_samples(CALL_nvmlDeviceGetProcessesUtilizationInfo, device, samples);
+    Call call;
+    nvmlReturn_t error = enter_device(&call, CALL_nvmlDeviceGetProcessesUtilizationInfo, device, NEEDS_WORKING);
+    if (error != NVML_SUCCESS)
+        return error;
+    if (!out)
+        return leave(&call, NVML_ERROR_INVALID_ARGUMENT);
+    if (out->version != NVML_VERSION_WORD(Samples, 1))
+        return leave(&call, NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
+    return leave_without_samples(&call);
 }

@@ -59,7 +59,15 @@ static int map(Store *store)
         return errno;
     }
     store->pid = getpid();
+    store->device = status.st_dev;
+    store->number = status.st_ino;
     return 0;
+}
+
+static int is_the_file(const Store *store, int fd)
+{
+    struct stat status;
+    return fd >= 0 && fstat(fd, &status) == 0 && status.st_dev == store->device && status.st_ino == store->number;
 }
 
 int store_open(Store *store, const char *path)
@@ -83,21 +91,38 @@ void store_close(Store *store)
     if (!store->state)
         return;
     munmap(store->state, sizeof(State));
-    close(store->fd);
+    if (is_the_file(store, store->fd))
+        close(store->fd);
     store->state = NULL;
+}
+
+/* A file description of this process's own. The mapping is shared with a forked child and stays good; the lock is not
+ * to be. Nor does the number mean our file for ever: a program that goes into the background closes all it finds. */
+static void open_own(Store *store)
+{
+    int ours = is_the_file(store, store->fd), fd = -1;
+    if (ours) { /* the file itself, wherever it and this process have moved */
+        char self[40];
+        snprintf(self, sizeof self, "/proc/self/fd/%d", store->fd);
+        fd = open(self, O_RDONLY | O_CLOEXEC);
+    }
+    if (fd < 0)
+        fd = open(store->path, O_RDONLY | O_CLOEXEC);
+    if (!is_the_file(store, fd)) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    if (ours)
+        close(store->fd);
+    store->fd = fd;
+    store->pid = getpid();
 }
 
 void store_lock(Store *store)
 {
-    if (store->pid != getpid()) {
-        /* After fork: the mapping is shared and stays good, the lock needs a file description of its own. */
-        int fd = open(store->path, (store->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-        if (fd >= 0) {
-            close(store->fd);
-            store->fd = fd;
-            store->pid = getpid();
-        }
-    }
+    if (store->pid != getpid() || !is_the_file(store, store->fd))
+        open_own(store);
     while (flock(store->fd, LOCK_EX) != 0 && errno == EINTR)
         continue;
 }

@@ -3,6 +3,7 @@
 #define MIGPROV_SIM_STORE_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "state.h"
 
@@ -13,6 +14,8 @@ typedef struct {
     int writable; /* 0: another user's node; nothing this process does is stored or counted */
     int root;     /* the caller owns the node (its state file), or is uid 0: root of the simulated machine */
     int pid;      /* the process that opened fd: a lock is shared with forked children, so they open their own */
+    dev_t device; /* of the file, with its number: by them it is known that fd still is ours */
+    ino_t number;
 } Store;
 
 /* 0, or the errno that says why the file is not a node's state. */
