@@ -65,7 +65,7 @@ class NodeError(MigprovError):
     """
 
     unreachable: ClassVar[bool] = False
-    outcome_unknown: ClassVar[bool] = False
+    outcome_unknown: bool = False
 
     def __init__(self, message: str, *, host: str = "", next: str | None = None) -> None:
         super().__init__(f"{host}: {message}" if host else message, next=next)

@@ -52,6 +52,7 @@ _PYTHONS = (
 # all it needs. Python 2.7 knows them too.
 _FLAGS = "-E -s -S"
 _MARK = "migprov-boot: "
+_REPLY = '{"protocol"'  # how the program's answer begins
 _STATE_OR_NULL = (dict, type(None))
 _SHAPE: dict[str, type | tuple[type, ...]] = {
     "task": (str, type(None)),  # null when not even the task could be read from the request
@@ -119,7 +120,7 @@ def _lines(file: str) -> str:
 def understand(rc: int, stdout: bytes | str, stderr: bytes | str, *, host: str) -> dict[str, Any]:
     """The reply in `stdout`, checked to have the shape of docs/architecture.md.
 
-    A reply counts whatever `rc` says. Lines that a login script printed around it are passed over. Its texts have
+    A reply counts whatever `rc` says. What a login script printed around it is passed over. Its texts have
     nothing in them that acts on a terminal.
 
     Raises:
@@ -145,8 +146,9 @@ def _text(raw: bytes | str) -> str:
 
 
 def _candidates(out: str) -> list[dict[str, Any]]:
-    lines = out.splitlines() if "\n" in out.strip() else []
-    texts = [out, *(line for line in reversed(lines) if line.lstrip().startswith("{"))]
+    lines = [line for line in reversed(out.splitlines()) if line.lstrip().startswith("{") or _REPLY in line]
+    # What a login script printed may end without a line end.
+    texts = [out, *lines, *(line[line.rindex(_REPLY) :] for line in lines if _REPLY in line[1:])]
     found = []
     for text in texts[:20]:
         if shape.too_much(text):
@@ -218,11 +220,13 @@ def _cannot_store(detail: str, host: str) -> NodeError:
 
 
 def _bad_transfer(detail: str, host: str) -> NodeError:
-    return BadReply(
+    error = BadReply(
         f"the node program did not arrive whole: {detail}; nothing was changed.",
         host=host,
         next="run again; if it stays, something between here and the node alters what is sent.",
     )
+    error.outcome_unknown = False
+    return error
 
 
 def _no_python(detail: str, host: str) -> NodeError:

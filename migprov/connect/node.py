@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
-from ..errors import BadRequest, NodeFailed
+from ..errors import BadReply, BadRequest, ConnectionLost, NodeError, NodeFailed
 from ..mig.errors import MigError
 from ..node.request import READING
 from ..result import Result
@@ -219,10 +219,15 @@ class Node:
             # The target's limit is for what the program does itself: a wait that was asked for must not be cut short.
             waiting = 0.0 if check else waiting_s(params.get("drain"))
         limit = self.target.timeout + waiting
+        changes = task not in READING and not check
         if self.bound is not None:
-            limit = self.bound(task, task not in READING and not check, limit, waiting)
+            limit = self.bound(task, changes, limit, waiting)
         target = replace(self.target, timeout=limit)
-        result = Result.from_reply(self.name, call(self._connection, target, request))
+        try:
+            reply = call(self._connection, target, request)
+        except NodeError as error:
+            raise (error if changes else _of_a_read(error)) from error.__cause__
+        result = Result.from_reply(self.name, reply)
         if result.error is not None:
             raise NodeFailed(result)
         return result
@@ -243,6 +248,17 @@ class Node:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _of_a_read(error: NodeError) -> NodeError:
+    """The error of a call that never writes: what was changed is no question then."""
+    if isinstance(error, ConnectionLost):
+        error = ConnectionLost("the connection broke while it was read; nothing was changed.", host=error.host)
+        error.next = "run again; if it stays, see what ends connections there (its memory, sshd's log, the network)."
+    elif isinstance(error, BadReply) and error.outcome_unknown:
+        error.next = "nothing was changed: see what a login prints there, and what sshd runs for it (ForceCommand)."
+    error.outcome_unknown = False
+    return error
 
 
 def open_node(target: Target) -> Node:

@@ -333,6 +333,32 @@ def test_a_connection_that_breaks_while_the_program_works(stuck):
     assert "Running the same again is safe" in str(caught[0])
 
 
+# Ends the sshd that it runs under.
+GOES = """#!/bin/sh
+cat >/dev/null
+pid=$$
+until grep -q sshd /proc/$pid/comm; do pid=$(cut -d' ' -f4 /proc/$pid/stat); done
+kill -KILL $pid
+"""
+
+
+@pytest.mark.parametrize("node", ["goes", "says no"])
+def test_only_of_a_change_the_outcome_is_not_known(sshd, node: str):
+    server = sshd(more=["ForceCommand /bin/echo no"] if node == "says no" else [])
+    target = server.target(python=None if node == "says no" else server.script("goes", GOES))
+    with open_node(target) as opened:
+        with pytest.raises(errors.ConnectionLost if node == "goes" else errors.BadReply) as read:
+            opened.info()
+        with pytest.raises(errors.NodeError) as checked:
+            opened.reset(check=True)
+        with pytest.raises(errors.NodeError) as changed:
+            opened.reset()
+    for harmless in (read.value, checked.value):
+        assert (harmless.outcome_unknown, "nothing was changed" in str(harmless)) == (False, True)
+        assert "not known" not in str(harmless)
+    assert (changed.value.outcome_unknown, "not known" in str(changed.value)) == (True, True)
+
+
 def test_nothing_is_left_open(server):
     target = server.target()
     open_node(target).close()

@@ -92,6 +92,12 @@ def test_deep_nesting_is_no_traceback():
         understand(0, '{"protocol":' + "[" * 200_000, "", host="gpu1")
 
 
+@pytest.mark.parametrize("printed", ["Welcome to gpu1 ", '{"a": 1} ', '{"protocol": ', "motd\\n{ gpu1 } "])
+def test_what_a_login_script_printed_without_a_line_end_is_passed_over(printed: str):
+    assert understand(0, f"{printed}{TEXT}\n", "", host="gpu1")["task"] == REPLY["task"]
+    assert understand(0, f"noise\n{printed}{TEXT}\nbye", "", host="gpu1")["task"] == REPLY["task"]
+
+
 @given(st.binary(max_size=300), st.binary(max_size=300), st.integers(-1, 255))
 @example(b"", b"", command.NOT_THERE)
 @example(b"", b"migprov-boot: ", command.PYTHON_TOO_OLD)
