@@ -6,6 +6,7 @@ from ..mig.errors import GpuBusy, GpuLost, MigError, ResetRequired
 
 # NVML's return codes
 INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, NOT_FOUND, RESET_REQUIRED, IN_USE = 2, 3, 4, 6, 16, 19
+VERSION_MISMATCH = 25  # of an argument
 _NOT_LOADED, _LIBRARY_NOT_FOUND, _FUNCTION_NOT_FOUND, _LOST, _MISMATCH = 9, 12, 13, 15, 18
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from ..mig.errors import MigError
 from . import errors
 from .errors import INVALID_ARGUMENT, NOT_FOUND, NOT_SUPPORTED
 from .nvml_data import Ci, Client, Gi, GiProfile, Identity, MigDevice
@@ -286,7 +285,10 @@ class Nvml:
 def _memory_mib(device: Any) -> Tuple[int, int]:
     try:
         info = _call("nvmlDeviceGetMemoryInfo_v2", _memory_v2, device)
-    except MigError:
+    except errors.NvmlError as error:
+        # Older drivers have the other one only, which counts what the driver keeps for itself as used, too.
+        if error.value not in (NOT_SUPPORTED, INVALID_ARGUMENT, errors.VERSION_MISMATCH):
+            raise
         info = _call("nvmlDeviceGetMemoryInfo", pynvml.nvmlDeviceGetMemoryInfo, device)
     return int(info.total) >> 20, -(-int(info.used) >> 20)
 

@@ -150,3 +150,25 @@ def test_nothing_is_known_of_a_card_that_does_not_answer(make_fleet: FleetFactor
     kinds = {finding.usage.gpu: finding.verdict.kind for finding in found.findings}
     assert kinds == {0: "unknown", 1: "idle"}
     assert (found.totals.cards, found.totals.left_out) == (2, 1)
+
+
+def test_a_card_that_answers_late_has_one_row_and_an_instance_that_nobody_can_open_is_idle(
+    make_fleet: FleetFactory,
+) -> None:
+    fleet = make_fleet(1, "3xA100-80GB")
+    sim = fleet.nodes[0].sim
+    bare = {"profile": "3g.40gb", "start": 4, "compute_instances": []}
+    with open_node(open_inventory(str(fleet.inventory)).targets()[0]) as node:
+        after = node.layout([{**CUT[0], "instances": [{"profile": "3g.40gb", "start": 0}, bare]}]).after or {}
+    assert [len(one["compute_instances"]) for one in after["gpus"][1]["instances"]] == [1, 0]
+    for index in (0, 1):
+        sim.fault(index, call="nvmlDeviceGetMemoryInfo", error="UNKNOWN", times=1)
+    found = judged(_sample(fleet).usages, Thresholds(min_samples=3))
+    seen = [(one.usage.name, one.verdict.kind, one.usage.memory_total_mib) for one in found.findings]
+    assert sorted(seen) == [
+        ("gpu1/0", "idle", 81920),
+        ("gpu1/1 3g.40gb at 0", "idle", 40192),
+        ("gpu1/1 3g.40gb at 4", "idle", 40192),
+        ("gpu1/2", "idle", 81920),
+    ]
+    assert found.totals.cards == 3

@@ -19,6 +19,7 @@ from ...errors import BadRequest
 from ...fleet.events import Event
 from ...fleet.run import run
 from ...result import Result
+from ..products import all_products
 from ..usage import Device, Labels, Usage
 
 FOR_S = 60.0
@@ -143,9 +144,8 @@ class _Host:
 
     def _silent(self, gpu: Mapping[str, Any]) -> None:
         """A card that does not answer has a row, without a sample, unless it answered before."""
-        usage = self._blank(gpu, None, None, None, gpu.get("memory_mib"))
-        if not any(device.host == usage.host and device.gpu == usage.device.gpu for device, _, _ in self.rows):
-            self._row(usage)
+        if not any(row.usage.gpu == gpu["index"] for row in self.rows.values()):
+            self._row(self._blank(gpu, None, None, None, gpu.get("memory_mib")))
 
     def _card(self, gpu: Mapping[str, Any], measured: Mapping[str, Any], when: float) -> None:
         row = self._row(self._blank(gpu, None, None, None, gpu.get("memory_mib")))
@@ -157,11 +157,9 @@ class _Host:
     ) -> None:
         total, used = memory.get("memory_mib"), memory.get("memory_used_mib")
         if not instance["compute_instances"]:
-            used = 0  # there is no device that a program could open
+            total, used = _size(gpu, instance["profile"]), 0  # there is no device that a program could open
         usage = self._blank(gpu, instance["gi_id"], instance["profile"], instance["start"], total)
         row = self._row(usage)
-        if row.usage.memory_total_mib is None and total is not None:
-            row.usage = usage
         row.add(when, used, None)
         own = [each for each in gpu.get("processes", ()) if each.get("gi_id") == instance["gi_id"]]
         self._workloads(row.usage, own, when)
@@ -179,9 +177,10 @@ class _Host:
 
     def _row(self, usage: Usage) -> _Row:
         key = (usage.device, usage.profile, usage.workload)
-        if key not in self.rows:
-            self.rows[key] = _Row(usage)
-        return self.rows[key]
+        row = self.rows.setdefault(key, _Row(usage))
+        if row.usage.memory_total_mib is None and usage.memory_total_mib is not None:
+            row.usage = usage  # of a card that did not answer at first the size was not known
+        return row
 
     def _blank(
         self, gpu: Mapping[str, Any], gi_id: int | None, profile: str | None, start: int | None, total: int | None
@@ -208,7 +207,9 @@ class _Host:
     def usages(self, wanted: int, window_s: float) -> list[Usage]:
         """The rows; `wanted` samples would have been all of the window, which is longer where the node was slow."""
         took = max(window_s, round(self.last - self.first, 1))
-        return [_filled(row, wanted, took, row.last == self.last) for row in self.rows.values()]
+        answered = {row.usage.gpu for row in self.rows.values() if row.samples}
+        told = (row for row in self.rows.values() if row.samples or row.usage.gpu not in answered)
+        return [_filled(row, wanted, took, row.last == self.last) for row in told]
 
 
 def _filled(row: _Row, wanted: int, window_s: float, current: bool) -> Usage:
@@ -226,6 +227,13 @@ def _filled(row: _Row, wanted: int, window_s: float, current: bool) -> Usage:
         last_seen=row.last or None,
         current=current,
     )
+
+
+def _size(gpu: Mapping[str, Any], profile: str) -> int | None:
+    """Memory of an instance by the table of products."""
+    product = all_products().get(gpu.get("product") or "")
+    offer = product.find(profile) if product else None
+    return None if offer is None else offer.memory_mib
 
 
 def _of_workload(device: Usage, labels: Labels) -> Usage:
