@@ -7,7 +7,7 @@ selector) is a `BadRequest`: nothing was contacted and nothing was changed. What
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -213,11 +213,16 @@ class FleetError(MigprovError):
 
 
 class FleetInterrupted(KeyboardInterrupt):
-    """Ctrl-C while many nodes were worked on. `results` has the Result of every node that was begun."""
+    """Ctrl-C while many nodes were worked on. `results` has the Result of every node that was finished.
 
-    def __init__(self, results: Mapping[str, Result]) -> None:
-        super().__init__(f"interrupted after {len(results)} nodes")
+    `in_hand` are the nodes that a second Ctrl-C left at work: what became of them is not known.
+    """
+
+    def __init__(self, results: Mapping[str, Result], in_hand: Sequence[str] = ()) -> None:
+        left = f", with {', '.join(in_hand)} still at work" if in_hand else ""
+        super().__init__(f"interrupted after {len(results)} nodes{left}")
         self.results: dict[str, Result] = dict(results)
+        self.in_hand = tuple(in_hand)
 
 
 def _line(result: Result) -> str:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from ..connect.program import program
 from ..connect.target import Target
@@ -48,7 +49,7 @@ def run(
         BadRequest: two targets have one name, or `forks` or a time is too small. Nothing was contacted.
         FleetError: a node failed or was unreachable (not with `raise_on_error=False`); `.results` has all.
         FleetInterrupted: Ctrl-C. No further node is begun and those under way are waited for; a second
-            Ctrl-C does not wait. `.results` has what there is.
+            Ctrl-C does not wait. `.results` has what there is, `.in_hand` the nodes that were not waited for.
     """
     chosen = list(targets)
     _check(chosen, forks, node_timeout_s)
@@ -61,9 +62,10 @@ def run(
             if on_event is not None:
                 on_event(event)
     except KeyboardInterrupt as interrupt:
-        for event in fleet.finish():
-            _keep(event, results)
-        raise FleetInterrupted(_ordered(chosen, results)) from interrupt
+        with suppress(KeyboardInterrupt):  # the second one
+            for event in fleet.finish():
+                _keep(event, results)
+        raise FleetInterrupted(_ordered(chosen, results), fleet.in_hand) from interrupt
     except BaseException:  # raised by on_event: not ours to judge, but nodes under way are not left alone
         for _ in fleet.finish():
             pass
@@ -163,6 +165,11 @@ class _Fleet:
         self._at_work: dict[str, Turn] = {}
         self._done = 0
         self._workers = 0
+
+    @property
+    def in_hand(self) -> tuple[str, ...]:
+        """The nodes that are at work."""
+        return tuple(self._at_work)
 
     def start(self, forks: int) -> None:
         self._told.maxsize = 2 * forks

@@ -204,10 +204,14 @@ try:
     run([Target("localhost", name=n, connection="local") for n in "abcdef"], task, forks=2)
 except FleetInterrupted as interrupt:
     print("interrupted", *interrupt.results, all(r.changed for r in interrupt.results.values()), flush=True)
+    print("left", *interrupt.in_hand, flush=True)
 """
 
 
-def test_ctrl_c_waits_for_nodes_in_hand_and_begins_no_other(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("twice", "said"), [(False, "interrupted a b True\nleft\n"), (True, "interrupted True\nleft a b\n")]
+)
+def test_ctrl_c_waits_for_nodes_in_hand_and_begins_no_other(tmp_path: Path, twice: bool, said: str):
     script = tmp_path / "script.py"
     script.write_text(INTERRUPTED)
     process = subprocess.Popen(
@@ -218,8 +222,12 @@ def test_ctrl_c_waits_for_nodes_in_hand_and_begins_no_other(tmp_path: Path):
         assert begun == ["begun a", "begun b"]
         os.kill(process.pid, signal.SIGINT)
         assert process.stdout.readline() == "stopping\n"
-        out, _ = process.communicate("go\n", timeout=60)
+        if twice:
+            os.kill(process.pid, signal.SIGINT)
+            out, _ = process.communicate(timeout=60)
+        else:
+            out, _ = process.communicate("go\n", timeout=60)
     finally:
         process.kill()
         process.wait()
-    assert out == "interrupted a b True\n"
+    assert out == said
