@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,8 +34,12 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+_NO_TEXT = re.compile(r"[yYnN]|0[oO][0-7_]+|[-+]?(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9_]+)?")
+"""What readers in Go take for a truth value or a number, and PyYAML does not: `y`, `1e3`, `08`."""
+
+
 def _text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in data else None
+    style = "|" if "\n" in data else "'" if _NO_TEXT.fullmatch(data) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style=style)
 
 
