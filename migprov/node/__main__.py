@@ -104,10 +104,12 @@ def _reply_and_leave(reply: Dict[str, Any]) -> None:
     """From the watchdog's thread: the main one hangs in the driver and cannot be ended in any other way."""
     from . import ending, lock
 
-    lock.let_go()
-    _write(reply)
-    ending.end_children()
-    os._exit(0)
+    try:
+        lock.let_go()
+        _write(reply)
+        ending.end_children()
+    finally:
+        os._exit(0)
 
 
 def _write(reply: Dict[str, Any]) -> None:

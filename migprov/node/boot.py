@@ -194,9 +194,11 @@ def _too_late(limit_s: float) -> None:
 
 
 def _leave() -> None:
-    lock.let_go()
-    ending.end_children()
-    os._exit(1)
+    try:
+        lock.let_go()
+        ending.end_children()
+    finally:
+        os._exit(1)
 
 
 def _worded(error: MigError) -> str:

@@ -16,7 +16,7 @@ from ..mig.wanted import WantedGpu, entries_from_json, instances_from_json, sele
 from . import driver, journal, lock, services
 from .errors import ModeNotEffective, NoHistory
 from .nvml import Nvml
-from .outcome import Outcome, fared, first_of, hung_in
+from .outcome import Outcome, fared, first_of, hung_in, passed_over
 from .read import read
 from .request import Request
 from .watchdog import Watchdog
@@ -49,6 +49,9 @@ def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcom
             if request.flag("stop_on_error", False) or not plan.steps:
                 if not request.check:
                     _start_left_over(died)
+                waiting = {step.gpu for step in plan.steps if step.gpu is not None}
+                data["gpus"].update((str(index), fared("refused", passed_over(before.gpu(index)))) for index in waiting)
+                data["gpus"] = {index: data["gpus"][index] for index in sorted(data["gpus"], key=int)}
                 return Outcome(before, before, plan.steps, error=first_of(plan.refused), data=data)
         if request.check:
             after = predict(before, plan.steps)

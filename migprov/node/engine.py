@@ -19,7 +19,7 @@ from .errors import EffectMissing, ServiceFailed, Stopped
 from .holders import Holders
 from .kernel import modules_on_top
 from .nvml import Nvml
-from .outcome import Outcome, differs, fared, first_of, hangs, now_of, shape, unexpected
+from .outcome import Outcome, differs, fared, first_of, hangs, now_of, passed_over, shape, unexpected
 from .read import read
 from .watchdog import Watchdog
 
@@ -274,7 +274,7 @@ class Engine:
         for index in sorted(i for i in touched | set(self._failed) | self._passed_over if i is not None):
             error = self._failed.get(index)
             if error is None and index in self._passed_over:
-                error = _not_begun(self._before.gpu(index))
+                error = passed_over(self._before.gpu(index))
             results[str(index)] = fared(("failed" if index in touched else "refused") if error else "done", error)
         return Outcome(
             self._before,
@@ -290,10 +290,12 @@ class Engine:
         """Called from the watchdog's thread: the driver does not answer, so neither can this run go on."""
         error = hangs(gpu, what, limit_s)
         self._failed = {gpu: error, **{other: known for other, known in self._failed.items() if other != gpu}}
-        self._start_services()
-        with suppress(MigError):
-            journal.end(self._change, "interrupted", error.message)
-        self._options.hung(self._outcome(None))
+        try:
+            self._start_services()
+            with suppress(MigError):
+                journal.end(self._change, "interrupted", error.message)
+        finally:
+            self._options.hung(self._outcome(None))
 
     @contextmanager
     def _until_told_to_end(self) -> Iterator[None]:
@@ -311,11 +313,6 @@ class Engine:
         finally:
             for number, handler in saved.items():
                 signal.signal(number, handler)
-
-
-def _not_begun(gpu: Gpu) -> Stopped:
-    message = "%s: nothing was done, since another GPU failed first and stop_on_error is set" % gpu.label
-    return Stopped(message, gpu=gpu.index, next="see that GPU")
 
 
 def _told_to_end(gpu: Gpu) -> Stopped:

@@ -74,7 +74,8 @@ def begin(who: str, task: str, before: List[Dict[str, Any]], planned: List[Dict[
 def end(change: str, result: str, message: str = "", changed: bool = True) -> None:
     """Write down how a change ended; raises NoPermission."""
     _append({"end": change, "result": result, "message": message[:500], "changed": changed})
-    _begun.remove(change)
+    if change in _begun:
+        _begun.remove(change)
 
 
 def continued(change: Change, message: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 from ..mig.errors import MigError
 from ..mig.state import Gpu, State
 from ..mig.steps import Step
-from .errors import DriverHangs
+from .errors import DriverHangs, Stopped
 
 
 class Outcome(NamedTuple):
@@ -46,6 +46,12 @@ def fared(result: str, error: Optional[MigError]) -> Dict[str, Any]:
     """How one GPU fared, for ``data``: ``done``, ``failed`` or ``refused``."""
     told = None if error is None else {"code": error.code, "message": error.message, "next": error.next}
     return {"result": result, "error": told}
+
+
+def passed_over(gpu: Gpu) -> Stopped:
+    """The error of a GPU that stop_on_error kept from its turn."""
+    message = "%s: nothing was done, since another GPU failed first and stop_on_error is set" % gpu.label
+    return Stopped(message, gpu=gpu.index, next="see that GPU")
 
 
 def first_of(errors: Sequence[MigError]) -> Optional[MigError]:

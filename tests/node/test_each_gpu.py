@@ -30,6 +30,10 @@ def test_what_stop_on_error_kept_from_its_turn_is_told_as_untouched(machine):
     assert fates(reply) == {"0": ("done", None), "1": ("refused", "nvml"), "2": ("refused", "stopped")}
     assert "stop_on_error" in reply["data"]["gpus"]["2"]["error"]["message"]
     assert reply["error"]["code"] == "nvml"
+    work = node.sim.hold(1, 100)
+    refused = node.call("layout", entries=[entry("7g.80gb")], stop_on_error=True)
+    assert fates(refused) == {"0": ("refused", "stopped"), "1": ("refused", "gpu_busy"), "2": ("refused", "stopped")}
+    assert refused["steps"] == [] and work.alive
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import resource
 import subprocess
 import threading
 from glob import glob
@@ -206,6 +207,30 @@ def test_a_holder_is_named_even_if_it_writes_its_name_a_moment_later(tmp_path, m
         with pytest.raises(Locked, match="process 4711, since now"), lock.locked(0):
             pass
         naming.join()
+
+
+def test_a_program_that_leaves_a_hanging_driver_frees_the_lock_itself(tmp_path, monkeypatch):
+    """A thread that hangs in the kernel keeps the files of its process open, so its end alone would not."""
+    monkeypatch.setattr(lock, "folder", lambda: str(tmp_path))
+    with lock.locked(0):
+        assert lock.holder() is not None
+        with pytest.raises(Locked), lock.locked(0):
+            pass
+        lock.let_go()
+        assert lock.holder() is None
+
+
+def test_a_full_disk_does_not_keep_a_node_from_being_as_it_is(machine):
+    node = machine("1xA100-80GB")
+    node.layout("7g.80gb")
+    full = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))}
+    request = {"protocol": 1, "task": "layout", "params": {"entries": [entry("7g.80gb")]}}
+    reply = node.raw(request, **full)
+    assert (reply["error"], reply["changed"]) == (None, False)
+    request["params"] = {"entries": [entry("3g.40gb")]}
+    writes = node.sim.write_count()
+    assert node.raw(request, **full)["error"]["code"] == "no_permission"
+    assert node.sim.write_count() == writes
 
 
 def interpreters() -> list[str]:
