@@ -16,6 +16,7 @@ from . import exits, streams
 
 # Name -> module of this package, the command in it, and its line in the overview.
 _COMMANDS = {
+    "layouts": ("layouts", "what stands in a layout file, and on which GPUs it can be made; asks no node"),
     "info": ("info", "what the GPUs are, how they are cut, who holds them"),
     "apply": ("apply", "bring the GPUs to a layout, touching only what must change"),
     "rollout": ("rollout", "move a fleet to a layout, one batch after another"),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from migprov.layouts import Layout, LayoutFile, loads
+from migprov.layouts import Layout, LayoutFile, loads, possible
 from migprov.mig import geometry
 from migprov.mig.errors import MigError
 from migprov.mig.geometry import Product
@@ -90,6 +90,7 @@ def check_all(program: NodeProgram, node: SimNode, file: LayoutFile, product: Pr
         layout = file.layout(name)
         entry = entry_for(layout, product)
         unknown = [gi.profile for gi in entry.instances if gi.profile not in names_of(product)] if entry else []
+        assert possible(layout, product).possible is (entry is not None and not unknown), name
         if entry is None:
             check_refused(program, node, layout, list(product.names))
             done["not for this card"] += 1

@@ -38,13 +38,48 @@ def test_each_kind_of_node_is_simulated() -> None:
     assert all(parse(variables["simulated_gpus"]) for variables in simulated.values())
 
 
-def test_the_check_of_the_layout_file_finds_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (line,) = re.findall(r"run: migprov (render.*)", (TEMPLATE / ".github/workflows/ci.yml").read_text())
-    good = (TEMPLATE / "layouts.yml").read_text()
-    file = tmp_path / "layouts.yml"
-    words = line.replace("layouts.yml", str(file)).split()
-    file.write_text(good)
-    assert run(words) == 0
-    file.write_text(good.replace('"3g.40gb": 2', '"3g.40g": 2'))
-    assert run(words) == 1
-    assert "Did you mean 3g.40gb?" in capsys.readouterr().err
+def layout_checks() -> list[list[str]]:
+    """The words of each `migprov layouts` of the workflow."""
+    workflow = yaml.safe_load((TEMPLATE / ".github/workflows/ci.yml").read_text())
+    lines = [line for step in workflow["jobs"]["layouts"]["steps"] for line in step.get("run", "").splitlines()]
+    return [line.split()[1:] for line in lines if line.startswith("migprov layouts ")]
+
+
+def test_the_first_check_is_about_what_each_node_gets() -> None:
+    """Each layout, with the GPUs of those simulated nodes that have it."""
+    inventory = open_inventory([str(TEMPLATE / "inventory")])
+    hosts = yaml.safe_load((TEMPLATE / "molecule/default/inventory/hosts.yml").read_text())["simulated"]["hosts"]
+    had = set()
+    for name, variables in hosts.items():
+        layout = inventory.layout(name)
+        assert layout is not None
+        had |= {(layout.name, gpu.key) for gpu in parse(variables["simulated_gpus"])}
+    assert {(words[2], words[4]) for words in layout_checks()} == had
+
+
+@pytest.mark.parametrize(
+    ("good", "wrong", "said"),
+    [
+        ("", "", "notebooks\n  can be made on H100-80GB-SXM\n"),
+        ('"3g.40gb": 2', '"3g.40g": 2', "layouts.yml:11: '3g.40g' is not a MIG profile name"),
+        ('"3g.40gb": 2', '"3g.20gb": 2', "layouts.yml:8: a A100-80GB has no profile 3g.20gb"),
+        ('"3g.40gb": 2', '"3g.40gb": 3', "layouts.yml:8: 3g.40gb x 3 cannot be placed together on a A100-80GB"),
+        ('"1g.10gb": 7', '"1g.10gb": 8', "layouts.yml:14: 1g.10gb x 8 cannot be placed together on a H100-80GB-SXM"),
+    ],
+)
+def test_it_finds_what_is_wrong(
+    place: Path, capsys: pytest.CaptureFixture[str], good: str, wrong: str, said: str
+) -> None:
+    text = (TEMPLATE / "layouts.yml").read_text()
+    assert good in text
+    (place / "layouts.yml").write_text(text.replace(good, wrong) if good else text)
+    assert max(run(words) for words in layout_checks()) == (1 if wrong else 0)
+    told = capsys.readouterr()
+    assert said in told.out + told.err
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
