@@ -85,7 +85,7 @@ class Card:
 
     @property
     def name(self) -> str:
-        """`gpu1/0`: host and index; the UUID where the index is not known."""
+        """Host and index, such as `gpu1/0`; the UUID where the index is not known."""
         return f"{self.host}/{self.uuid if self.index is None else self.index}"
 
     @property

@@ -85,7 +85,7 @@ class FleetCard:
 
     @property
     def name(self) -> str:
-        """`gpu1/0`: host and index."""
+        """Host and index, such as `gpu1/0`."""
         return f"{self.host}/{self.index}"
 
 
@@ -138,7 +138,8 @@ class Bound:
     @property
     def gap(self) -> float:
         """0 where the optimum is proven."""
-        return 0.0 if self.value <= self.bound + 1e-6 else (self.value - self.bound) / self.value
+        same = self.value <= self.bound + 1e-6 * min(abs(self.value), 1.0)
+        return 0.0 if same else (self.value - self.bound) / self.value
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Node:
     way = "library"
     """The way in, for the node's journal."""
     bound: Callable[[str, bool, float, float], float] | None = None
-    """Who else limits a call: given the task, whether it changes, its limit and the wait in it, says its seconds."""
+    """Who else limits a call. Given the task, whether it changes, its limit and the wait in it, says its seconds."""
 
     def __init__(self, target: Target, connection: Connection) -> None:
         self.target = target

@@ -53,7 +53,7 @@ class KubeNode:
 
     @property
     def strategy(self) -> str | None:
-        """How MIG devices become resources: `none`, `single`, `mixed`; None where no label says so."""
+        """How MIG devices become resources, `none`, `single` or `mixed`; None where no label says so."""
         return self.labels.get(names.STRATEGY)
 
     @property
