@@ -54,16 +54,17 @@ def _is_hash_of(field: str, host: str) -> bool:
 
 @dataclass(frozen=True)
 class KnownHosts:
-    """The known keys of one server: `known_as` on `port`, looked up in `files`."""
+    """The known keys of one server: `known_as` on `port`, looked up in `files`; `alias`: by that name alone."""
 
     files: tuple[str, ...]
     known_as: str
     port: int
+    alias: bool = False
 
     @property
     def name(self) -> str:
-        """How known_hosts writes the server: `host`, or `[host]:port` off the standard port."""
-        return self.known_as if self.port == 22 else f"[{self.known_as}]:{self.port}"
+        """How known_hosts writes the server: `host`, or `[host]:port` off the standard port; an alias as it is."""
+        return self.known_as if self.alias or self.port == 22 else f"[{self.known_as}]:{self.port}"
 
     def keys(self) -> list[KnownKey]:
         """The lines about this server, as they were when they were first asked for."""
@@ -76,7 +77,7 @@ class KnownHosts:
     @cached_property
     def _portless(self) -> list[KnownKey]:
         # As OpenSSH: where no line has the port, one for the standard port may vouch for the key, not against.
-        if self.port == 22 or self._own:
+        if self.name == self.known_as or self._own:
             return []
         return [key for file in self.files for key in _load(file).about(self.known_as)]
 
@@ -124,7 +125,11 @@ class KnownHosts:
             f"the host key of {self.name} ({shown}) is not in {', '.join(self.files) or 'any file'}; not connected.",
             host=host,
             next="compare it with 'ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub' on the node, then "
-            f"ssh-keyscan {port}{self.known_as} >> {file}",
+            + (
+                f"add it to {file} by the name {self.name} (HostKeyAlias)"
+                if self.alias
+                else f"ssh-keyscan {port}{self.known_as} >> {file}"
+            ),
         )
 
 

@@ -63,7 +63,7 @@ def log_in(stream: socket.socket | paramiko.Channel, endpoint: Endpoint, target:
     try:
         transport.banner_timeout = target.connect_timeout
         transport.auth_timeout = target.connect_timeout
-        known = KnownHosts(endpoint.known_hosts, endpoint.known_as, endpoint.port)
+        known = KnownHosts(endpoint.known_hosts, endpoint.known_as, endpoint.port, endpoint.is_alias)
         _prefer(transport, known.kinds())
         try:
             transport.start_client(timeout=target.connect_timeout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import glob
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Endpoint:
     identities_only: bool
     known_hosts: tuple[str, ...]
     known_as: str
+    is_alias: bool = False
     proxy_command: str | None = None
     jumps: tuple[Endpoint, ...] = ()
 
@@ -50,8 +52,17 @@ def resolve(target: Target) -> Endpoint:
     """The endpoint of `target`; what the target says wins over the configuration.
 
     Raises:
-        BadRequest: the configuration cannot be read, or its jump hosts go in a circle.
+        BadRequest: the configuration cannot be read, its jump hosts go in a circle, or this user has no name or home.
     """
+    try:
+        # Its files lie in the home folder, and it may ask for the name, whatever the target says.
+        getpass.getuser()
+        Path.home()
+    except (KeyError, OSError, RuntimeError):
+        raise BadRequest(
+            f"{target.name}: this machine knows no name, or no home folder, of the user {os.getuid()} that runs this.",
+            next="set USER and HOME in the environment.",
+        ) from None
     return _resolve(target, depth=0)
 
 
@@ -74,6 +85,7 @@ def _resolve(target: Target, depth: int) -> Endpoint:
         identities_only=str(config.get("identitiesonly", "no")).lower() == "yes",
         known_hosts=_known_hosts(target, config),
         known_as=str(config.get("hostkeyalias") or host).lower(),
+        is_alias=bool(config.get("hostkeyalias")),
         proxy_command=None if jump or _is_none(command) else str(command).replace(_PERCENT, "%"),
         jumps=() if _is_none(jump) else tuple(_jumps(str(jump), target, depth)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 
 from migprov import errors
 from migprov.connect.known_hosts import KnownHosts
+from migprov.connect.ssh import SshConnection
 from migprov.connect.ssh_config import Endpoint, resolve
 from migprov.connect.target import Target
+from migprov.fleet.roll.folder import rolls_folder
 
 
 @pytest.fixture
@@ -46,6 +49,33 @@ def test_the_configuration_fills_in_and_the_target_wins(resolved):
 def test_known_hosts_files_and_alias_of_the_configuration(resolved):
     endpoint = resolved("UserKnownHostsFile /a /b\nGlobalKnownHostsFile none\nHostKeyAlias GPU-Node\n")
     assert (endpoint.known_hosts, endpoint.known_as) == (("/a", "/b"), "gpu-node")
+
+
+def test_an_alias_stands_in_known_hosts_without_the_port(server, tmp_path: Path):
+    key = Path(f"{server.host_keys[0]}.pub").read_text()
+    config = tmp_path / "config"
+    config.write_text("HostKeyAlias gpu-node\n")
+    target = server.target(ssh_config=str(config))
+    server.known_hosts.write_text(f"gpu-node {key}")
+    SshConnection(target).close()
+    other = Path(f"{server.key}.pub").read_text()
+    server.known_hosts.write_text(f"gpu-node {other}[gpu-node]:{server.port} {key}")
+    with pytest.raises(errors.HostKeyChanged, match=r"host key of gpu-node is .*known_hosts:1 says"):
+        SshConnection(target)
+    server.known_hosts.write_text("")
+    with pytest.raises(errors.HostKeyUnknown, match=r"add it to .*/known_hosts by the name gpu-node \(HostKeyAlias\)"):
+        SshConnection(target)
+
+
+def test_a_user_whom_this_machine_does_not_know(monkeypatch: pytest.MonkeyPatch):
+    """As in a container that is started with any number for a user."""
+    for name in ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    with pytest.raises(errors.BadRequest, match=r"knows no name, or no home folder.* set USER and HOME"):
+        resolve(Target("gpu1", user="ops", ssh_config="none"))
+    with pytest.raises(errors.BadRequest, match="set HOME, or XDG_STATE_HOME"):
+        rolls_folder()
 
 
 def test_include(resolved, tmp_path: Path):

@@ -25,9 +25,19 @@ class CannotRecord(MigprovError):
 
 
 def rolls_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """`~/.local/state/migprov/rolls`; `XDG_STATE_HOME` counts where it is an absolute path."""
+    """`~/.local/state/migprov/rolls`; `XDG_STATE_HOME` counts where it is an absolute path.
+
+    Raises:
+        BadRequest: there is neither.
+    """
     state = environment.get("XDG_STATE_HOME", "")
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    try:
+        base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    except RuntimeError:
+        raise BadRequest(
+            f"Rolls are recorded in the home folder, and this machine knows none of the user {os.getuid()}.",
+            next="set HOME, or XDG_STATE_HOME, in the environment.",
+        ) from None
     return base / "migprov" / "rolls"
 
 
