@@ -52,8 +52,9 @@ class Roll:
             "gpu_drain_slurm_conf": str(cluster.conf),
             "gpu_drain_slurm_gres": "explicit",
             "gpu_drain_slurm_dev": str(cluster.dev),
-            "gpu_drain_slurm_slurmctld_restart": [str(cluster.ctl), "restart", "slurmctld"],
-            "gpu_drain_slurm_slurmd_stop": [str(cluster.ctl), "stop", "{{ inventory_hostname }}"],
+            # as text or as a list
+            "gpu_drain_slurm_slurmctld_restart": f"{cluster.ctl} restart slurmctld",
+            "gpu_drain_slurm_slurmd_stop": f"{cluster.ctl} stop {{{{ inventory_hostname }}}}",
             "gpu_drain_slurm_slurmd_start": [str(cluster.ctl), "start", "{{ inventory_hostname }}"],
         }
 
