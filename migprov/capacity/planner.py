@@ -41,6 +41,8 @@ def plan(
     gap = 0.0 if len(cards) <= EXACT_UP_TO else GAP
     solution = solve(problem, by_cost=least == "cost", gap=gap)
     planned, assignments, missing = place(problem, solution, running)
+    # What runs on a card of the reserve goes elsewhere: that card is freed, not left alone.
+    planned = [replace(each, card=cards[n]) if running.get(n) else each for n, each in enumerate(planned)]
     priced = all(card.price is not None for card in cards)
     return Plan(
         tuple(planned),

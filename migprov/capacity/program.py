@@ -18,6 +18,8 @@ from .products import ProductData, product
 from .sharing import Group, groups
 from .staying import NO_START, Runner, staying
 
+_PRICES = (0.01, 1e6)
+
 Cell = tuple[str, int, str, str]
 """Where slots are counted: pool, group, product, profile."""
 
@@ -298,8 +300,9 @@ class _Model:
     def solve(self, by_cost: bool) -> Solution:
         kinds = self.problem.kinds
         used = {**dict.fromkeys(self.keep.values(), 1.0), **dict.fromkeys(self.cut.values(), 1.0)}
-        cost = {column: kinds[number].price or 0.0 for (number, _, _), column in self.keep.items()}
-        cost |= {column: kinds[numbers[0]].price or 0.0 for (numbers, _, _), column in self.cut.items()}
+        unit = _unit(kind.price or 0.0 for kind in kinds)
+        cost = {column: (kinds[number].price or 0.0) / unit for (number, _, _), column in self.keep.items()}
+        cost |= {column: (kinds[numbers[0]].price or 0.0) / unit for (numbers, _, _), column in self.cut.items()}
         kept = {
             column: float(room(kinds[number].product, kinds[number].pattern))
             for (number, _, _), column in self.keep.items()
@@ -321,6 +324,8 @@ class _Model:
         )
         found = Solution(used=bounds[2] if by_cost else bounds[1])
         found.cost = bounds[1] if by_cost else bounds[2] if len(first) == 2 else None
+        if found.cost is not None:
+            found.cost = Bound(found.cost.value * unit, found.cost.bound * unit)
         found.keep = {key: values[column] for key, column in self.keep.items() if values[column]}
         found.change = {key: values[column] for key, column in self.change.items() if values[column]}
         found.cut = {key: values[column] for key, column in self.cut.items() if values[column]}
@@ -329,6 +334,12 @@ class _Model:
             if values[column]:
                 found.seats.setdefault(number, {})[cell] = values[column]
         return found
+
+
+def _unit(prices: Iterable[float]) -> float:
+    """What prices are counted in: 1, but where they are so small or large that the solver's tolerances would matter."""
+    largest = max(prices, default=0.0)
+    return 1.0 if not largest or _PRICES[0] <= largest <= _PRICES[1] else largest
 
 
 def _taken(key: str, pattern: Pattern) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,8 @@ def _plan(
     places = _where(fleet, options)
     if inventory_out is not None and out is None:
         raise click.UsageError("--inventory-out names the layouts that -o writes: give -o too.")
+    if inventory_out is not None and os.path.splitext(inventory_out)[1] not in ("", ".yml", ".yaml"):
+        raise click.UsageError("--inventory-out: Ansible takes a file for YAML when its name ends in .yml or .yaml.")
     if named["as_product"] is not None and (out is not None or fleet is not None):
         raise click.UsageError("--as is a what-if for nodes that are there: it goes with neither -o nor --fleet.")
     out_files.check([path for path in (out, inventory_out) if path is not None], force=force)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from migprov.capacity.account_plan import of_plan
 from migprov.capacity.alternatives import alternatives
 from migprov.capacity.model import WHOLE, FleetCard, Instance, Place, Plan, Workload
 from migprov.capacity.outcome import layouts, order
@@ -157,6 +158,14 @@ def test_the_least_cost_is_not_always_the_fewest_cards() -> None:
         plan(workloads, [*cards, FleetCard("c", 0, A100)], least="cost")
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e300])
+def test_prices_of_any_size(unit: float) -> None:
+    cards = [FleetCard("a", 0, A100, price=3 * unit), *(FleetCard("b", i, "A30-24GB", price=unit) for i in range(4))]
+    cheap = plan([Workload("w", 15 * GIB, 2)], cards, least="cost")
+    assert cheap.cost is not None
+    assert (cheap.used.value, cheap.cost.value, cheap.cost.gap) == (2, pytest.approx(2 * unit), 0)
+
+
 def test_cards_in_reserve_and_cards_that_are_held() -> None:
     cards = [FleetCard("a", i, A100) for i in range(3)]
     planned = plan([Workload("w", 70 * GIB, 3, headroom=0)], cards, reserve_per_node=1)
@@ -165,6 +174,19 @@ def test_cards_in_reserve_and_cards_that_are_held() -> None:
     assert planned.freed == ()
     held = plan([Workload("w", 4 * GIB)], [replace(cards[0], held="does not answer"), cards[1]])
     assert [a.index for a in held.assignments] == [1]
+
+
+def test_a_card_of_the_reserve_on_which_work_runs_is_freed() -> None:
+    cards = [FleetCard("a", i, A100) for i in range(2)]
+    workloads = [Workload(name, 9 * GIB, runs_on=(Place("a", i),)) for i, name in enumerate("ab")]
+    planned = plan(workloads, cards, reserve_per_node=1)
+    assert [each.card for each in planned.cards] == cards
+    assert (planned.freed, planned.moved) == ((cards[1],), 2)
+    account = of_plan(planned, workloads)
+    before = account.before
+    assert before is not None
+    assert (before.cards, before.in_use, before.used_mib, account.after.in_use) == (2, 2, 18 * GIB, 1)
+    assert account.freed == (account.pairs[1].after,)
 
 
 def test_replicas_are_spread_over_the_nodes() -> None:
