@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from . import errors
 from .errors import INVALID_ARGUMENT, NOT_FOUND, NOT_SUPPORTED
-from .nvml_data import Ci, Client, Gi, GiProfile, Identity, MigDevice
+from .nvml_data import Ci, Client, Gi, GiProfile, Identity, MigDevice, text
 
 
 def _find_library(name: str) -> Any:
@@ -32,7 +32,6 @@ finally:
     if sys.modules["ctypes.util"] is _stand_in:
         del sys.modules["ctypes.util"]
 
-_NO_INSTANCE = 0xFFFFFFFF
 _GI_ENUMS = range(0x12)
 _CI_ENUMS = range(9)
 
@@ -67,10 +66,10 @@ class Nvml:
     # -- the node ------------------------------------------------------------------------------------------------
 
     def driver_version(self) -> str:
-        return _text(_call("nvmlSystemGetDriverVersion", pynvml.nvmlSystemGetDriverVersion))
+        return text(_call("nvmlSystemGetDriverVersion", pynvml.nvmlSystemGetDriverVersion))
 
     def nvml_version(self) -> str:
-        return _text(_call("nvmlSystemGetNVMLVersion", pynvml.nvmlSystemGetNVMLVersion))
+        return text(_call("nvmlSystemGetNVMLVersion", pynvml.nvmlSystemGetNVMLVersion))
 
     def count(self) -> int:
         return int(_call("nvmlDeviceGetCount_v2", pynvml.nvmlDeviceGetCount))
@@ -80,14 +79,14 @@ class Nvml:
     def identity(self, index: int) -> Identity:
         device = _call("nvmlDeviceGetHandleByIndex_v2", pynvml.nvmlDeviceGetHandleByIndex, index)
         pci = _call("nvmlDeviceGetPciInfo_v3", pynvml.nvmlDeviceGetPciInfo, device)
-        uuid = _text(_call("nvmlDeviceGetUUID", pynvml.nvmlDeviceGetUUID, device))
+        uuid = text(_call("nvmlDeviceGetUUID", pynvml.nvmlDeviceGetUUID, device))
         self._devices[uuid] = device
         return Identity(
             index=index,
             uuid=uuid,
-            pci_bus_id=_text(pci.busId),
+            pci_bus_id=text(pci.busId),
             minor=_or_none(lambda: int(_call("nvmlDeviceGetMinorNumber", pynvml.nvmlDeviceGetMinorNumber, device))),
-            name=_text(_call("nvmlDeviceGetName", pynvml.nvmlDeviceGetName, device)),
+            name=text(_call("nvmlDeviceGetName", pynvml.nvmlDeviceGetName, device)),
             device_id="0x%08X" % pci.pciDeviceId,
         )
 
@@ -148,18 +147,7 @@ class Nvml:
             info = _supported("nvmlDeviceGetGpuInstanceProfileInfoV", _gi_profile, device, enum)
             if info is not None:
                 starts, size = self._placements(device, info.id) if placements else ((), 0)
-                found.append(
-                    GiProfile(
-                        name=_profile_name(info.name),
-                        profile_id=int(info.id),
-                        slices=int(info.sliceCount),
-                        memory_mib=int(info.memorySizeMB),
-                        sm_count=int(info.multiprocessorCount),
-                        max_instances=int(info.instanceCount),
-                        starts=starts,
-                        size=size,
-                    )
-                )
+                found.append(GiProfile.of(info, starts, size))
         return found
 
     def _placements(self, device: Any, profile_id: int) -> Tuple[Tuple[int, ...], int]:
@@ -266,7 +254,7 @@ class Nvml:
         """The MIG devices of a GPU whose UUID resolves again to the same device, as a program would find them."""
         found = []
         for handle in _mig_handles(self._device(uuid)):
-            name = _text(_call("nvmlDeviceGetUUID", pynvml.nvmlDeviceGetUUID, handle))
+            name = text(_call("nvmlDeviceGetUUID", pynvml.nvmlDeviceGetUUID, handle))
             place = _mig_place(handle)
             again = _call("nvmlDeviceGetHandleByUUID", pynvml.nvmlDeviceGetHandleByUUID, name.encode())
             if _mig_place(again) == place:
@@ -323,13 +311,11 @@ def _supported(name: str, function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _gi(handle: Any) -> Gi:
-    info = _call("nvmlGpuInstanceGetInfo", pynvml.nvmlGpuInstanceGetInfo, handle)
-    return Gi(int(info.id), int(info.profileId), int(info.placement.start), int(info.placement.size))
+    return Gi.of(_call("nvmlGpuInstanceGetInfo", pynvml.nvmlGpuInstanceGetInfo, handle))
 
 
 def _ci(handle: Any, slices: int) -> Ci:
-    info = _call("nvmlComputeInstanceGetInfo_v2", pynvml.nvmlComputeInstanceGetInfo_v2, handle)
-    return Ci(int(info.id), int(info.profileId), int(info.placement.start), slices)
+    return Ci.of(_call("nvmlComputeInstanceGetInfo_v2", pynvml.nvmlComputeInstanceGetInfo_v2, handle), slices)
 
 
 def _mig_handles(device: Any) -> Iterator[Any]:
@@ -358,22 +344,8 @@ def _clients(handle: Any) -> List[Client]:
         ("graphics", pynvml.nvmlDeviceGetGraphicsRunningProcesses),
         ("mps", pynvml.nvmlDeviceGetMPSComputeRunningProcesses),
     ):
-        for process in _supported(function.__name__, function, handle) or []:
-            used = process.usedGpuMemory
-            found.append(
-                Client(
-                    int(process.pid),
-                    None if used is None else int(used) >> 20,
-                    _instance_id(process.gpuInstanceId),
-                    _instance_id(process.computeInstanceId),
-                    kind,
-                )
-            )
+        found += [Client.of(process, kind) for process in _supported(function.__name__, function, handle) or []]
     return found
-
-
-def _instance_id(value: Any) -> Optional[int]:
-    return None if value is None or int(value) == _NO_INSTANCE else int(value)
 
 
 def _or_none(function: Callable[[], int]) -> Optional[int]:
@@ -381,15 +353,6 @@ def _or_none(function: Callable[[], int]) -> Optional[int]:
         return function()
     except errors.NvmlError:
         return None
-
-
-def _profile_name(name: Any) -> str:
-    text = _text(name)
-    return text[4:] if text.startswith("MIG ") else text
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _call(name: str, function: Callable[..., Any], *args: Any) -> Any:
