@@ -42,7 +42,8 @@ def _whole(product: str, gpu: Mapping[str, Any]) -> Part:
     used = gpu.get("memory_used_mib")
     holders = [_holder(each) for each in _workers(gpu)]
     if not holders and (used or 0) > _NOBODY_MIB:
-        holders = [Holder(UNSEEN, used)]
+        # In another container than the driver's, it is not among those that compute.
+        holders = [Holder(_name(each), None) for each in _open(gpu)] or [Holder(UNSEEN, used)]
     return part(product, WHOLE, None, holders, memory_mib=gpu.get("memory_mib"), in_use_mib=used)
 
 
@@ -61,6 +62,15 @@ def _lost(gpu: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _workers(gpu: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those that use the GPU. Who only has the driver open, such as a monitor, uses nothing of it."""
+    return [each for each in _others(gpu) if each.get("kind") != "open"]
+
+
+def _open(gpu: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [each for each in _others(gpu) if each.get("kind") == "open"]
+
+
+def _others(gpu: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in gpu.get("processes", ()) if each.get("unit") not in AGENTS]
 
 

@@ -104,6 +104,31 @@ def test_a_process_of_unknown_instance_makes_the_use_unknown(tmp_path: Path) -> 
     assert "ask as root" in told["notes"][0]
 
 
+def test_who_only_looks_holds_nothing(tmp_path: Path) -> None:
+    """A monitor has every card open; where more is in use than the driver takes, it may be what nobody else owns to."""
+    nvtop = {
+        "pid": 7,
+        "command": "nvtop",
+        "user": None,
+        "unit": None,
+        "memory_mib": None,
+        "gi_id": None,
+        "kind": "open",
+    }
+    asr = {**nvtop, "pid": 8, "command": "asr", "memory_mib": 300, "gi_id": 1, "kind": "compute"}
+    half = {"gi_id": 1, "profile": "3g.40gb", "start": 0}
+    cut = {**_gpu(0, 309, [nvtop, asr]), "mig_current": True, "instances": [half, {**half, "gi_id": 2, "start": 4}]}
+    path = tmp_path / "info"
+    path.write_text(_lines(_info("gpu1", [cut, _gpu(1, 1, [nvtop]), _gpu(2, 5000, [nvtop])])))
+    found = report(path, path, "--json").json
+    held = [
+        [[holder["name"] for holder in part["holders"]] for part in card["after"]["parts"]] for card in found["cards"]
+    ]
+    assert held == [[["asr"], []], [[]], [["nvtop"]]]
+    assert (found["after"]["in_use"], found["after"]["used_mib"], found["after"]["left_out"]) == (2, 5300, 0)
+    assert found["notes"] == []
+
+
 def test_cards_that_the_table_does_not_have_and_cards_without_instances(tmp_path: Path) -> None:
     asr = {"pid": 7, "command": "asr", "user": None, "unit": None, "memory_mib": 300, "gi_id": None}
     unknown = {**_gpu(0, 4096, [asr]), "name": "Tesla T4", "product": None, "memory_mib": 16384}
