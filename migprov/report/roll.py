@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ..connect.shape import printable
 from ..fleet.roll import folder
 from ..fleet.roll.record import Story, read
-from ..fleet.roll.standing import standing
+from ..fleet.roll.standing import Standing, standing
 from .model import NodeTurn, Roll
 
 
@@ -31,11 +31,19 @@ def told(story: Story) -> Roll:
         printable(stands.begun),
         stands.state,
         _said(stands.result),
-        _said(stands.reason),
+        "; ".join(_reasons(stands)) or None,
         _said(story.last.get("at")) if stands.state in ("paused", "stopped", "ended") else None,
         story.batches_done,
         tuple(_turn(host, story) for host in story.hosts),
     )
+
+
+def _reasons(stands: Standing) -> Iterator[str]:
+    if reason := _said(stands.reason):
+        yield reason
+    if stands.damaged:
+        lines = f"{stands.damaged} {'line' if stands.damaged == 1 else 'lines'}"
+        yield f"{lines} of its record cannot be read, so what is told may not be all"
 
 
 def _turn(host: str, story: Story) -> NodeTurn:

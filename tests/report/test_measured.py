@@ -180,7 +180,9 @@ def test_a_roll_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert held is not None
     record = Record(roll, held)
     hosts = ["gpu1", "gpu2", "gpu3"]
-    record.write("begun", id=ROLL, who="me <b>", name="voice", hosts=hosts, options={"kind": "rollout"})
+    record.write(
+        "begun", id=ROLL, who="me <b>", name="voice", hosts=hosts, inventory=["i"], options={"kind": "rollout"}
+    )
     record.write("looked", nodes={"gpu1": {"changes": True}, "gpu2": {"changes": True}, "gpu3": {"changes": False}})
     record.write("batch", number=1, hosts=["gpu1", "gpu2"])
     cut = {"before": {"1": None}, "after": {"1": ["3g.40gb at 0", "3g.40gb at 4"]}}
@@ -205,6 +207,10 @@ def test_a_roll_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "begun" in drawn
     assert "by me <b>" in drawn
     assert "GPU 0 is busy" in drawn
+    with (roll / "journal.jsonl").open("a") as journal:
+        journal.write('{"event": "node", "host": 7}\n')
+    told = report(reading, reading, "--roll", ROLL, "--json").json["roll"]
+    assert told["reason"] == "gpu2 failed; 1 line of its record cannot be read, so what is told may not be all"
     answer = report(reading, reading, "--roll", "ffff", "-o", tmp_path / "no.html")
     assert (answer.code, (tmp_path / "no.html").exists()) == (1, False)
 
