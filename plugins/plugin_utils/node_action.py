@@ -11,12 +11,21 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from ansible import context
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from . import library
 from .program_action import ProgramAction
 from .refusal import Refusal
 from .results import ABOUT_NO_GPU, explained, failure, fared, interrupted, with_diff
+
+# Words of ssh for a connection that there never was.
+_NEVER_THERE = (
+    "connect to host",
+    "Could not resolve",
+    "Permission denied",
+    "Host key verification failed",
+    "kex_exchange",
+)
 
 
 class NodeAction(ProgramAction):
@@ -51,12 +60,17 @@ class NodeAction(ProgramAction):
             "params": {**self.params(options, known), **draining},
             "check": bool(self._task.check_mode),
         }
+        writes = bool(draining and not self._task.check_mode)
         if draining:
             request["who"] = library.who(self._way(known))
         try:
             reply = self.call_program(json.dumps(request), known)
         except library.NodeError as error:
+            if isinstance(error, library.BadReply) and not writes:
+                error.next = "nothing was changed: see what the connection runs there instead of the program."
             return {**result, **failure({**ABOUT_NO_GPU, **error.to_json()})}
+        except AnsibleConnectionFailure as error:
+            raise _lost(error) if writes else error from None
         return {**result, **self._finished(reply)}
 
     def _finished(self, reply: dict[str, Any]) -> dict[str, Any]:
@@ -120,3 +134,14 @@ class NodeAction(ProgramAction):
         if empty:
             raise Refusal(f"{self._task.action}: {' and '.join(empty)} must not be empty. Nothing was changed.")
         return {name: plain.get(name) for name in spec}
+
+
+def _lost(error: AnsibleConnectionFailure) -> AnsibleConnectionFailure:
+    """What to say of a change whose connection failed: the program on the node sees it through all the same."""
+    if any(words in error.message for words in _NEVER_THERE):
+        return error
+    return AnsibleConnectionFailure(
+        f"{error.message.strip()} The connection may have broken while the change was made. What was begun on the node "
+        "goes on there, so the outcome is not known. Next: look with migprov.gpu.mig_info and "
+        "migprov.gpu.mig_history_info, or run the same again."
+    )

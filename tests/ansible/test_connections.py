@@ -152,6 +152,24 @@ def test_a_node_without_python(make_fleet: Callable[..., Fleet], before: Callabl
     assert "Traceback" not in run.output
 
 
+def test_a_connection_that_breaks_during_a_change(fleet: Fleet, ansible: Ansible, tmp_path: Path) -> None:
+    """The node sees the change through; who asked for it is told that nobody knows."""
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\nssh \"$@\"\necho 'Connection closed by remote host.' >&2\nexit 255\n")
+    broken.chmod(0o700)
+    layout = {
+        "migprov.gpu.mig_layout": {"config": VOICE},
+        "vars": {"ansible_ssh_executable": str(broken)},
+        "ignore_unreachable": True,
+    }
+    there = {"name": "The program is there from now on", "migprov.gpu.mig_info": {}}
+    run = ansible.play([there, {"name": "Check", **layout, "check_mode": True}, {"name": "Change", **layout}])
+    assert (run.of("Check").status, run.of("Change").status) == ("unreachable", "unreachable")
+    assert "outcome" not in run.of("Check").result["msg"]
+    assert "so the outcome is not known. Next: look with" in run.of("Change").result["msg"]
+    assert fleet.nodes[0].sim.write_count() > 0
+
+
 def test_delegation(make_fleet: Callable[..., Fleet], before: Callable[[Fleet], Ansible]) -> None:
     fleet = make_fleet(nodes=2, gpus=["3xA100-80GB", "1xT4"])
     names = [node.name for node in fleet]
