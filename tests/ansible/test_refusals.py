@@ -83,6 +83,14 @@ def test_async_is_refused(tmp_path: Path) -> None:
     assert "Next: take async and poll from the task" in refused.result["msg"]
 
 
+@pytest.mark.parametrize("role", ["gpu_drain_slurm", "gpu_drain_kubernetes"])
+def test_a_role_without_a_main_entry_point_says_so(role: str, tmp_path: Path) -> None:
+    """Ansible itself takes a role without main.yml for one that has nothing to do."""
+    run = Ansible(tmp_path, None).play([], *NOWHERE, roles=[f"migprov.gpu.{role}"])
+    assert run.rc == 2, run.output
+    assert "Next: name one with tasks_from." in run.of("An entry point is named").result["msg"]
+
+
 def test_a_node_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
     run = Ansible(tmp_path, None).play([{"name": "Read", "migprov.gpu.mig_info": {}}], *NOWHERE)
     assert run.of("Read").status == "unreachable"
