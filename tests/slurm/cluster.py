@@ -204,6 +204,7 @@ class Cluster:
                 "GresTypes=gpu",
                 "MpiDefault=none",
                 "ReturnToService=2",
+                "RebootProgram=/bin/true",
                 "SlurmdParameters=config_overrides",
                 "SchedulerType=sched/builtin",
                 "SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=0",

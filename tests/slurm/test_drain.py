@@ -185,6 +185,34 @@ def test_somebody_who_resumes_the_node_meanwhile_ends_the_wait(cluster: Cluster,
         slurm.drain(here, "gn0", "voice", timeout_s=30, poll_s=0.2)
 
 
+def test_a_reboot_that_slurm_was_asked_for_is_neither_run_into_nor_called_off(cluster: Cluster, here: Commands) -> None:
+    cluster.submit("gn0", "--exclusive")
+
+    def reboot() -> None:
+        cluster.until(lambda: "DRAIN" in cluster.state("gn0"), "gn0 is drained")
+        cluster.do("scontrol", "reboot", "ASAP", "nextstate=resume", "gn0")
+
+    asking = threading.Thread(target=reboot)
+    asking.start()
+    with pytest.raises(slurm.OutOfService, match=r"about to reboot .* It stays drained \(migprov: voice\)"):
+        slurm.drain(here, "gn0", "voice", timeout_s=60, poll_s=0.2)
+    asking.join()
+    with pytest.raises(slurm.NotBack, match="would call that off"):
+        slurm.resume(here, "gn0")
+    assert cluster.state("gn0") == "ALLOCATED+DRAIN+REBOOT_REQUESTED"
+    cluster.do("scontrol", "cancel_reboot", "gn0")
+    cluster.do("scancel", "--user=root")
+    slurm.drain(here, "gn0", "voice", timeout_s=60, poll_s=0.2)
+    slurm.resume(here, "gn0")
+    assert cluster.state("gn0") == "IDLE"
+    cluster.submit("gn1", "--exclusive")
+    cluster.do("scontrol", "reboot", "gn1")
+    with pytest.raises(slurm.OutOfService, match=r"reboot requested.* Nothing was changed, in Slurm or on the node"):
+        slurm.drain(here, "gn1", "voice")
+    assert cluster.state("gn1") == "ALLOCATED+REBOOT_REQUESTED"
+    cluster.do("scontrol", "cancel_reboot", "gn1")
+
+
 def test_without_its_slurmd_a_node_is_not_resumed(cluster: Cluster, here: Commands) -> None:
     slurm.drain(here, "gn0", "voice")
     cluster.control("stop", "gn0")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from migprov.fleet.slurm import OutOfService
+from migprov.fleet.slurm import NotBack, OutOfService
 from migprov.fleet.slurm.plan import Jobs, by_migprov, plan_drain, plan_resume, reason_for
 from migprov.fleet.slurm.state import Job, Node, Reading
 
@@ -56,6 +56,22 @@ def test_jobs_on_it(node: Node, jobs: Jobs, action: str) -> None:
 def test_down_and_not_drained_is_refused(node: Node) -> None:
     with pytest.raises(OutOfService, match=r"Nothing was changed"):
         plan_drain(Reading(node), "voice", "wait")
+
+
+GOING = ["REBOOT_REQUESTED", "REBOOT_ISSUED", "POWER_DOWN", "POWERING_DOWN"]
+
+
+@pytest.mark.parametrize("flag", GOING)
+@pytest.mark.parametrize("node", [IDLE, OURS, THEIRS])
+def test_what_slurm_is_about_to_reboot_is_not_drained_and_a_resume_does_not_call_it_off(node: Node, flag: str) -> None:
+    node = replace(node, flags=node.flags | {flag})
+    with pytest.raises(OutOfService, match=r"about to reboot .* Nothing was changed"):
+        plan_drain(Reading(node), "voice", "wait")
+    if by_migprov(node):
+        with pytest.raises(NotBack, match=r"would call that off. It stays drained \(migprov: voice\)"):
+            plan_resume(Reading(node))
+    else:
+        assert plan_resume(Reading(node)).steps == ()
 
 
 @pytest.mark.parametrize(

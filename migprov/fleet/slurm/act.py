@@ -10,7 +10,7 @@ from ..commands import Commands
 from .client import Client
 from .errors import JobsStay, NoController, NotAsWritten, NotBack, SlurmError
 from .outcome import Drained, Outcome
-from .plan import DRAIN, REQUEUE, Jobs, Plan, Step, by_migprov, plan_drain, plan_resume
+from .plan import DRAIN, REQUEUE, Jobs, Plan, Step, by_migprov, going, plan_drain, plan_resume
 from .state import Job, Node, Reading
 
 TIMEOUT_S = 3600.0
@@ -50,7 +50,7 @@ def drain(
 
     Raises:
         JobsStay: jobs were still there when the time was up. A node that this call drained is in service again.
-        OutOfService: the node is down and nobody drained it.
+        OutOfService: the node is down and nobody drained it, or Slurm is about to reboot it.
         SlurmError: its kin say what else; also when somebody resumed the node meanwhile.
     """
     client = Client(commands, node)
@@ -78,7 +78,7 @@ def resume(commands: Commands, node: str, *, check: bool = False, settle_s: floa
     A node that is in service, or that somebody else drained, is left as it is.
 
     Raises:
-        NotBack: its slurmd does not answer, or Slurm keeps it out of service all the same.
+        NotBack: its slurmd does not answer, Slurm is about to reboot it, or keeps it out of service all the same.
         SlurmError: its kin say what else.
     """
     client = Client(commands, node)
@@ -159,6 +159,8 @@ class _Waiting:
                 host=node.name,
                 next="find out who needs it, then run the same again.",
             )
+        if node.going:
+            raise going(node, f"It stays drained ({node.reason}); nothing was changed on the node.")
         return Reading(node, self._client.jobs())
 
     def _late(self, jobs: tuple[Job, ...]) -> JobsStay:

@@ -40,7 +40,7 @@ class NoPermission(SlurmError):
 
 
 class OutOfService(SlurmError):
-    """The node is out of service and nobody drained it, so it could come back in the middle of a change."""
+    """The node could go or come back in the middle of a change: it is down and nobody drained it, or is to reboot."""
 
     code = "slurm_out_of_service"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .errors import OutOfService
+from .errors import NotBack, OutOfService
 from .state import Job, Node, Reading
 
 PREFIX = "migprov: "
@@ -59,9 +59,11 @@ def plan_drain(found: Reading, change: str, jobs: Jobs) -> Plan:
     """Let go of the node. A node that somebody else drained gets no step but the wait for its jobs.
 
     Raises:
-        OutOfService: it is down and nobody drained it.
+        OutOfService: it is down and nobody drained it, or Slurm is about to reboot it.
     """
     node = found.node
+    if node.going:
+        raise going(node, "Nothing was changed, in Slurm or on the node.")
     if node.drained and not by_migprov(node):
         waits = tuple(Step(WAIT, node.name, job=job) for job in found.jobs)
         return Plan(waits, f"{somebody(node)}: it stays drained")
@@ -79,9 +81,30 @@ def plan_drain(found: Reading, change: str, jobs: Jobs) -> Plan:
     return Plan((*drain, *(Step(action, node.name, job=job) for job in found.jobs)))
 
 
+def going(node: Node, left: str) -> OutOfService:
+    """The error of a node that Slurm is about to take away, and afterwards may give jobs to by itself."""
+    return OutOfService(
+        f"Slurm is about to reboot the node or to power it down ({node.text}{_because(node)}), which would be in the "
+        f"middle of the change. {left}",
+        host=node.name,
+        next=f"wait until it is back, or take that back (scontrol cancel_reboot {node.name}), then run the same again.",
+    )
+
+
 def plan_resume(found: Reading) -> Plan:
-    """Give the node back, if migprov took it."""
+    """Give the node back, if migprov took it.
+
+    Raises:
+        NotBack: Slurm is about to reboot it, which a resume would call off.
+    """
     node = found.node
+    if by_migprov(node) and node.going:
+        raise NotBack(
+            f"Slurm is about to reboot the node or to power it down ({node.text}), and a resume would call that off. "
+            f"It stays drained ({node.reason}).",
+            host=node.name,
+            next="wait until it is back, then run the same again.",
+        )
     if by_migprov(node):
         return Plan((Step(RESUME, node.name),))
     return Plan(note=f"{somebody(node)}: it stays drained" if node.drained else "")

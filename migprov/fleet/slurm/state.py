@@ -19,7 +19,17 @@ ON_NODE = ("RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "SIGN
 
 _BUSY = frozenset({"ALLOCATED", "MIXED"})
 # What older versions append to a state instead of a word, as sinfo does: "IDLE*+DRAIN".
-_SIGNS = {"*": "NOT_RESPONDING", "~": "POWERED_DOWN", "#": "POWERING_UP", "%": "POWERING_DOWN", "$": "MAINTENANCE"}
+_SIGNS = {
+    "*": "NOT_RESPONDING",
+    "~": "POWERED_DOWN",
+    "#": "POWERING_UP",
+    "%": "POWERING_DOWN",
+    "!": "POWER_DOWN",
+    "$": "MAINTENANCE",
+    "@": "REBOOT_REQUESTED",
+    "^": "REBOOT_ISSUED",
+}
+_GOING = frozenset({"REBOOT_REQUESTED", "REBOOT_ISSUED", "POWER_DOWN", "POWERING_DOWN"})
 _SHORT = {"MAINT": "MAINTENANCE", "RESV": "RESERVED", "NO_RESPOND": "NOT_RESPONDING", "ALLOC": "ALLOCATED"}
 _REASON = re.compile(r"(?P<text>.*) \[(?P<by>[^\]@]*)@(?P<at>[^\]]*)\]")
 _NOTHING = frozenset({"", "(null)", "N/A", "none"})
@@ -68,6 +78,11 @@ class Node:
     @property
     def down(self) -> bool:
         return self.state in ("DOWN", "ERROR")
+
+    @property
+    def going(self) -> bool:
+        """Whether Slurm itself reboots it or powers it down, now or as soon as no job is on it, drained or not."""
+        return bool(self.flags & _GOING)
 
     @property
     def busy(self) -> bool:
