@@ -127,6 +127,10 @@ def device_plugin(
     """The configuration of the device plugin: MIG strategy, time-slicing, MPS."""
     from ..render import device_plugin as render
 
+    if several and not time_slicing:
+        raise click.UsageError("--several goes with --time-slicing; with MPS a container has one share.")
+    if rename and not (time_slicing or mps):
+        raise click.UsageError("--rename goes with --time-slicing or --mps.")
     sharing = render.Sharing(strategy, _counts(time_slicing), _counts(mps), rename, not several)
     made = render.file(sharing, key) if name is None else render.manifest(sharing, name, namespace, key)
     give([made], **where)

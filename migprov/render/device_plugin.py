@@ -75,6 +75,7 @@ def _resources(counts: Mapping[str, int], sharing: Sharing) -> list[dict[str, An
 
 def file(sharing: Sharing, key: str = "config") -> File:
     """The file itself. Raises CannotRender."""
+    names.label_value(key, "the configuration")
     said = ["For NVIDIA's device plugin, by migprov render device-plugin (CONFIG_FILE or --config-file)."]
     return File(f"{key}.yaml", document(config(sharing), said))
 

@@ -39,7 +39,7 @@ def spec(options: Options) -> dict[str, Any]:
     if options.plugin_config is not None:
         config = {"name": names.object_name(options.plugin_config, "the device plugin's ConfigMap")}
         if options.plugin_default is not None:
-            config["default"] = options.plugin_default
+            config["default"] = names.label_value(options.plugin_default, "the default configuration")
         made["devicePlugin"] = {"config": config}
     elif options.plugin_default is not None:
         raise CannotRender("a default of the device plugin's ConfigMap is given, but not the ConfigMap's name")

@@ -9,14 +9,16 @@ profile: `a100_3g.40gb`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..fleet.slurm.devices import Device, Gres
 from ..mig import geometry, names
-from .errors import RenderError
+from .errors import CannotRender, RenderError
 
 _MIB_PER_GIB = 1024
+_TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
 def explicit(gpus: Sequence[Mapping[str, Any]], *, type: str = "", dev: str = "/dev") -> Gres:
@@ -25,8 +27,9 @@ def explicit(gpus: Sequence[Mapping[str, Any]], *, type: str = "", dev: str = "/
     `type` is what the cards are called; empty: their product's name up to the dash, such as `a100`.
 
     Raises:
-        RenderError: a GPU does not answer, or the file of an instance is not known.
+        RenderError: a GPU does not answer, or the file of an instance is not known. CannotRender: no name of a type.
     """
+    _check(type)
     devices: list[Device] = []
     for gpu in _answering(gpus):
         card = type or _product(gpu)
@@ -48,12 +51,14 @@ def autodetect(gpus: Sequence[Mapping[str, Any]], *, type: str = "", profiles: M
 
     Raises:
         RenderError: a GPU does not answer, or has MIG mode on and no MIG device: slurmd refuses to start then.
+        CannotRender: no name of a type, or one that slurmd does not find.
     """
+    _check(type)
     devices: list[Device] = []
     for gpu in _answering(gpus):
         detected = str(gpu["name"]).lower().replace(" ", "_")
         if not gpu["mig_current"]:
-            devices.append(Device(type or detected, ()))
+            devices.append(Device(_part_of(detected, type, detected), ()))
             continue
         found = list(_mig_devices(gpu))
         if not found:
@@ -64,8 +69,27 @@ def autodetect(gpus: Sequence[Mapping[str, Any]], *, type: str = "", profiles: M
             )
         for gi, _ci in found:
             name = f"{names.parse(gi['profile']).slices}g.{_gib(gpu, gi, profiles)}gb"
-            devices.append(Device(f"{type or detected.split('-')[0]}_{name}", ()))
+            card = detected.split("-")[0]
+            devices.append(Device(_part_of(f"{card}_{name}", f"{type or card}_{name}", card), ()))
     return Gres(tuple(devices), autodetect=True)
+
+
+def _check(type: str) -> None:
+    """In Slurm's files a space, a comma or a colon in a type would be the end of it."""
+    if type and not _TYPE.fullmatch(type):
+        raise CannotRender(
+            f"{type!r} cannot be what Slurm calls cards: letters, digits, '-', '_' and '.'", next="give another name."
+        )
+
+
+def _part_of(detected: str, type: str, card: str) -> str:
+    """The type, if Slurm takes it for what slurmd finds: it does when it is a part of that."""
+    if type.lower() not in detected:
+        raise CannotRender(
+            f"with AutoDetect=nvml slurmd finds {detected}, and {type} is no part of that",
+            next=f"take the end of {card}, or leave AutoDetect=nvml out.",
+        )
+    return type or detected
 
 
 def _answering(gpus: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..capacity.units import MOST_MIB
 from .errors import CannotRender
 from .text import File
 
@@ -69,6 +70,8 @@ def _check(devices: Sequence[str], options: Options) -> None:
         raise CannotRender("the share of threads is a percentage from 1 to 100")
     if options.memory_mib is not None and options.memory_mib < 1:
         raise CannotRender("the limit of memory is 1 MiB or more")
+    if options.memory_mib is not None and options.memory_mib > MOST_MIB:
+        raise CannotRender("the limit of memory is more than any GPU will have")
     if not _PROGRAM.fullmatch(options.program):
         raise CannotRender(f"{options.program!r} is no absolute path of a program")
 

@@ -127,6 +127,10 @@ def test_what_cannot_be_rendered(here: Here, folder: Path) -> None:
         ["device-plugin", "--mps", "3g.40gb=2"],
         ["device-plugin", "--mps", "gpu"],
         ["device-plugin", "--time-slicing", "gpu=2", "--time-slicing", "gpu=3"],
+        ["device-plugin", "--time-slicing", "gpu=2", "--key", "../x"],
+        ["device-plugin", "--mps", "gpu=2", "--several"],
+        ["device-plugin", "--rename"],
+        ["gpu-operator", "--plugin-config", "sharing", "--plugin-default", "a b"],
         ["dcgm-exporter", "--name", "No"],
         ["labels"],
     ):

@@ -89,6 +89,7 @@ def test_the_daemon_starts_once_its_device_is_there() -> None:
         ([GPU], Options(user="root\nx"), "no name of a user"),
         ([GPU], Options(threads_percent=0), "from 1 to 100"),
         ([GPU], Options(memory_mib=0), "1 MiB or more"),
+        ([GPU], Options(memory_mib=10**12 * 2), "more than any GPU"),
         ([GPU], Options(program="mps; rm -rf /"), "no absolute path"),
         ([GPU], Options(program="/bin/a'b"), "no absolute path"),
     ],
