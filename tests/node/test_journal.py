@@ -289,3 +289,36 @@ def test_root_has_one_journal_whatever_home_says(tmp_path, monkeypatch):
     assert journal.path() == f"{own}/.local/state/migprov/journal.jsonl"
     monkeypatch.setenv("MIGPROV_SYS", str(tmp_path))
     assert journal.path().startswith(str(tmp_path))
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12345, -1)  # a HOME that sudo kept
+        assert journal.path() == f"{own}/.local/state/migprov/journal.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("later", "result"),
+    [
+        ({"planned": [{"uuid": "GPU-0"}], "by": "here"}, "interrupted"),  # it is under way: nobody knows how it ends
+        ({"planned": [{"uuid": "GPU-0"}]}, "interrupted"),  # it died, too
+        ({"planned": [{"uuid": "GPU-0"}], "end": "failed"}, None),
+        ({"planned": [{"uuid": "GPU-1"}], "end": "done"}, "interrupted"),
+        ({"planned": [{"unit": "nvidia-dcgm.service"}], "end": "done"}, "interrupted"),
+    ],
+)
+def test_which_change_waits_to_be_brought_to_its_end(tmp_path, monkeypatch, later, result):
+    monkeypatch.setattr(journal, "path", lambda: str(tmp_path / "journal.jsonl"))
+    first = {"id": "1", "planned": [{"uuid": "GPU-0"}]}
+    second = {"id": "2", **later, "by": journal._itself() if later.get("by") else None}
+    ended = {"end": "2", "result": second.pop("end", "running")}
+    rows = [first, second] + [ended] * (ended["result"] != "running")
+    (tmp_path / "journal.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = journal.interrupted()
+    assert (found and found.result) == result
+    assert found is None or found.id == ("2" if later == {"planned": [{"uuid": "GPU-0"}]} else "1")
+
+
+def test_a_change_that_only_starts_services_waits_for_its_end_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "path", lambda: str(tmp_path / "journal.jsonl"))
+    row = {"id": "1", "planned": [{"action": "start_service", "uuid": ""}], "services": ["nvidia-dcgm.service"]}
+    (tmp_path / "journal.jsonl").write_text(json.dumps(row) + "\n")
+    found = journal.interrupted()
+    assert found is not None and found.services == ["nvidia-dcgm.service"]

@@ -218,6 +218,9 @@ def test_a_program_that_leaves_a_hanging_driver_frees_the_lock_itself(tmp_path, 
             pass
         lock.let_go()
         assert lock.holder() is None
+    with (tmp_path / "lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_SH)  # somebody else who looks
+        assert lock.holder() is None
 
 
 def test_a_full_disk_does_not_keep_a_node_from_being_as_it_is(machine):
