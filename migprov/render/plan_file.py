@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,16 @@ class PlannedCard:
 
 @dataclass(frozen=True)
 class PlanFile:
-    """`configs`: the layouts by name, as in a layout file; `of_host` says which of them a host gets."""
+    """`configs`: the layouts by name, as in a layout file; `of_host` says which of them a host gets. `others`: by
+    workload, the replicas that have no seat: those without a place, and those that stay where they are, unplanned.
+    """
 
     path: str
     seats: tuple[Seat, ...]
     cards: tuple[PlannedCard, ...]
     configs: Mapping[str, Sequence[Mapping[str, Any]]]
     of_host: Mapping[str, str]
+    others: Mapping[str, int] = field(default_factory=dict)
 
     def strategy_trouble(self, strategy: str) -> str:
         """Why the device plugin offers nothing on some node with this strategy; empty where it does."""
@@ -97,7 +101,15 @@ def _plan(found: Mapping[str, Any], source: str) -> PlanFile:
         tuple(_card(each) for each in found["cards"]),
         {str(name): list(entries) for name, entries in found["layouts"]["mig-configs"].items()},
         {str(host): str(name) for host, name in found["layouts"]["of_host"].items()},
+        _others(found),
     )
+
+
+def _others(found: Mapping[str, Any]) -> dict[str, int]:
+    counts = Counter(str(each["workload"]) for each in found["kept"])
+    for each in found["unplaced"]:
+        counts[str(each["workload"])] += int(each["replicas"])
+    return dict(counts)
 
 
 def _seat(each: Mapping[str, Any], products: Mapping[tuple[Any, Any], str]) -> Seat:

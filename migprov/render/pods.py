@@ -67,7 +67,7 @@ def file(workloads: Sequence[Workload], plan: PlanFile, options: Options | None 
         made = [_patch(group, plan, chosen) for group in found]
     else:
         made = [_deployment(group, plan, chosen) for group in found]
-    return File(f"{_FILES[chosen.form]}.yaml", documents(made, [_SAID[chosen.form], *_notes(found, chosen)]))
+    return File(f"{_FILES[chosen.form]}.yaml", documents(made, [_SAID[chosen.form], *_notes(found, plan, chosen)]))
 
 
 _FILES = {"resources": "resources", "patch": "patches", "deployment": "deployments"}
@@ -78,8 +78,14 @@ _SAID = {
 }
 
 
-def _notes(found: Sequence[Group], options: Options) -> list[str]:
+def _notes(found: Sequence[Group], plan: PlanFile, options: Options) -> list[str]:
     notes = []
+    for group in found:
+        if others := plan.others.get(group.workload.name):
+            notes.append(
+                f"{group.name}: {others} more without a seat in the plan: no place, or left where it runs. "
+                + ("So replicas is not in the patch." if options.form == "patch" else "Mind the number of replicas.")
+            )
     if not options.pin:
         notes.append("The scheduler may choose other nodes than the plan that offer the same.")
     for group in found:
@@ -127,11 +133,13 @@ def _block(group: Group, plan: PlanFile, options: Options) -> dict[str, Any]:
 
 
 def _patch(group: Group, plan: PlanFile, options: Options) -> dict[str, Any]:
+    # A number that leaves some out would end them.
+    replicas = {} if plan.others.get(group.workload.name) else {"replicas": len(group.seats)}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": _metadata(group, options),
-        "spec": {"replicas": len(group.seats), "template": {"spec": _pod(group, plan, options)}},
+        "spec": {**replicas, "template": {"spec": _pod(group, plan, options)}},
     }
 
 

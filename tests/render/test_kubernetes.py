@@ -312,6 +312,17 @@ def test_patches_and_deployments() -> None:
         pods.file(once, found, pods.Options(form="deployment"))
 
 
+def test_a_patch_ends_no_replica_that_the_plan_has_no_seat_for() -> None:
+    wanted = (Workload("llm", 70 * GIB, replicas=3, headroom=0.0), Workload("asr", 4 * GIB, replicas=4))
+    found = plan(wanted, cards(3))
+    assert found.others == {"llm": 1}
+    patches = pods.file(wanted, found, pods.Options(form="patch")).text
+    replicas = {each["metadata"]["name"]: each["spec"].get("replicas") for each in documents(patches)}
+    assert replicas == {"llm": None, "asr": 4}
+    assert "# llm: 1 more without a seat in the plan" in patches
+    assert "# llm: 1 more without a seat in the plan" in pods.file(wanted, found).text
+
+
 def test_replicas_that_ask_for_different_things_are_deployments_of_their_own() -> None:
     # Four of them do not go on the A100 alone, and an H200 has other profiles.
     asr = [Workload("asr", 10 * GIB, replicas=8)]
