@@ -118,7 +118,7 @@ class Api:
 
     def patch_node(self, name: str, patch: Json) -> Json:
         """A strategic merge; with `metadata.resourceVersion` in it only if nobody has changed the node since."""
-        return self._call(f"patch the node {name}", self._core.patch_node, name, patch)
+        return self._call(f"patch the node {name}", self._core.patch_node, name, patch, field_manager="migprov")
 
     # --- pods -----------------------------------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ def uncordon(api: Api, name: str) -> KubeNode:
     def decide(node: KubeNode) -> Json | None:
         if names.CORDONED not in node.annotations and names.SINCE not in node.annotations:
             return None
-        annotations = {names.CORDONED: None, names.SINCE: None}
-        return {"metadata": {"annotations": annotations}, "spec": {"unschedulable": None}}
+        patch: Json = {"metadata": {"annotations": {names.CORDONED: None, names.SINCE: None}}}
+        return patch if node.cordoned_anew else {**patch, "spec": {"unschedulable": None}}
 
     return edit(api, name, decide)

@@ -163,7 +163,8 @@ class _Resume:
 
 
 def _ours(node: KubeNode) -> bool:
-    return any(one in node.annotations for one in (names.CORDONED, names.SINCE, names.PAUSED))
+    noted = names.CORDONED in node.annotations or names.SINCE in node.annotations
+    return names.PAUSED in node.annotations or (noted and not node.cordoned_anew)
 
 
 def _resume_steps(node: KubeNode) -> list[Json]:

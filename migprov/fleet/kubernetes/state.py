@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,13 @@ class KubeNode:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     allocatable: Mapping[str, int]
+    cordoned_anew: bool = False
+    """Somebody else uncordoned the node after migprov's cordon, and it was cordoned again by then."""
 
     @property
     def change(self) -> str | None:
         """The change for which migprov cordoned the node; None where it did not."""
-        return self.annotations.get(names.CORDONED) if self.unschedulable else None
+        return self.annotations.get(names.CORDONED) if self.unschedulable and not self.cordoned_anew else None
 
     @property
     def by_migprov(self) -> bool:
@@ -92,7 +94,22 @@ def from_json(node: Mapping[str, Any]) -> KubeNode:
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
         allocatable=held(status.get("allocatable") or {}),
+        cordoned_anew=_cordoned_anew(metadata.get("managedFields") or []),
     )
+
+
+def _cordoned_anew(written: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the cordon is by another writer than migprov's note of it, which migprov writes together with its own.
+
+    An uncordon by hand leaves the note behind. Where the server does not keep who wrote which field, nobody can tell.
+    """
+    fields = [entry.get("fieldsV1") or {} for entry in written]
+    cordons = [one for one in fields if "f:unschedulable" in (one.get("f:spec") or {})]
+    return bool(cordons) and not any(_notes_cordon(one) for one in cordons) and any(map(_notes_cordon, fields))
+
+
+def _notes_cordon(fields: Mapping[str, Any]) -> bool:
+    return f"f:{names.CORDONED}" in ((fields.get("f:metadata") or {}).get("f:annotations") or {})
 
 
 def read(api: Api, name: str) -> KubeNode:
