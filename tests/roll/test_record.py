@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -58,6 +59,17 @@ def test_a_roll_is_running_while_it_is_held(tmp_path: Path) -> None:
     stands = standing(story)
     assert (stands.maybe_drained, stands.playbook) == (("c", "b"), os.getpid())
     assert stands.next == f"migprov rollout --resume {ID} -e x=..."
+
+
+def test_who_only_looks_is_not_in_the_way_of_who_takes_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looking = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr("time.sleep", lambda _s: fcntl.flock(looking, fcntl.LOCK_UN))  # the look is over meanwhile
+    held = folder.take(tmp_path)
+    os.close(looking)
+    assert held is not None
+    assert folder.is_held(tmp_path)
+    os.close(held)
 
 
 @pytest.mark.parametrize("last", ["paused", "stopped", "ended"])

@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from ...errors import BadRequest, MigprovError
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}", re.ASCII)
 LOCK = "lock"
 _STARTING = "starting"
+_LOOKS = 20
+_LOOK_S = 0.01
 _PRIVATE_FOLDER = 0o700
 _PRIVATE_FILE = 0o600
 
@@ -111,12 +114,15 @@ def starting(folder: Path) -> Iterator[None]:
 def take(roll: Path) -> int | None:
     """Hold a roll until the descriptor is closed or this process dies; None when somebody else holds it."""
     descriptor = open_private(roll / LOCK, os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    for _ in range(_LOOKS):  # `is_held` holds it too, for the moment that it looks
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK_S)
+        else:
+            return descriptor
+    os.close(descriptor)
+    return None
 
 
 def is_held(roll: Path) -> bool:
