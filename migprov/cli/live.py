@@ -239,10 +239,13 @@ class Outcome:
     def __init__(self, roll: Roll) -> None:
         self._roll = roll
         self._results: dict[str, Result] = {}
+        self._over: events.Over | None = None
 
     def take(self, event: events.Event) -> None:
         """One event more."""
-        if isinstance(event, events.NodeDone) and event.whole is not None:
+        if isinstance(event, events.Over):
+            self._over = event
+        elif isinstance(event, events.NodeDone) and event.whole is not None:
             self._results[event.host] = event.whole
         elif isinstance(event, events.Looked):
             for host, result in event.results.items():
@@ -256,6 +259,8 @@ class Outcome:
     def _not_begun(self, look: Result) -> Result:
         if look.failed or not look.planned:
             return replace(look, check=False, changed=False, steps=(), after=look.before)
-        message = f"{look.host}: its turn did not come; nothing was changed."
-        error = {"code": "not_begun", "message": message, "next": None}
+        over = self._over
+        message = f"{look.host}: its turn did not come; nothing was changed." + (f" {over.reason}" if over else "")
+        next = f"migprov {over.kind} --resume {over.id}" if over and over.resumable else None
+        error = {"code": "not_begun", "message": message, "next": next}
         return replace(look, check=False, changed=False, steps=(), after=look.before, error=error)

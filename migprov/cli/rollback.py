@@ -40,7 +40,7 @@ def command(check: bool, diff: bool, as_json: bool, **options: Any) -> None:
     def show(results: list[Result]) -> None:
         from . import text  # rich is for people only
 
-        output.show(text.changes(results, diff=diff))
+        output.show(text.changes(results, diff=diff, check=check))
 
     if not options["local"] and not check:
         roll = _roll(rolling, options, how.drain, how.timeout, how.stop_on_error)

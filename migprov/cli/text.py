@@ -29,11 +29,11 @@ def node_info(result: Result) -> Iterator[RenderableType]:
     yield from interruption(result)
 
 
-def changes(results: Sequence[Result], *, diff: bool) -> Iterator[RenderableType]:
+def changes(results: Sequence[Result], *, diff: bool, check: bool) -> Iterator[RenderableType]:
     """What was done on every node, or would be, step by step."""
     for result in results:
         yield from node_changes(result, diff=diff)
-    word = "would change" if any(result.check for result in results) else "changed"
+    word = "would change" if check else "changed"
     yield from summary(results, {word: sum(r.changed and not r.failed for r in results)})
 
 

@@ -148,3 +148,11 @@ def test_an_interrupted_change_is_told(migprov: Migprov, fleet: Fleet, layouts: 
         answer = migprov("info", *where, "--json")
         assert len(answer.lines) == 1
         assert answer.err.startswith(f"Note: gpu1: {said}")
+
+
+def test_the_last_line_of_a_check_where_no_node_answers(migprov: Migprov, tmp_path: Path) -> None:
+    nobody = "{ansible_host: 127.0.0.1, ansible_port: 1}"
+    (tmp_path / "hosts.yml").write_text(f"all: {{hosts: {{gpu1: {nobody}, gpu2: {nobody}}}}}\n")
+    answer = migprov("rollback", "-i", tmp_path / "hosts.yml", "--check")
+    assert answer.code == 4
+    assert answer.out.splitlines()[-1] == "2 nodes: 0 would change, 0 failed, 2 unreachable"

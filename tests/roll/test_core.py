@@ -46,10 +46,16 @@ def test_limits_are_read_and_written_the_same() -> None:
     for text in ("2", "25%", "rack1:2", "a:b:25%"):
         assert str(parse_max_unavailable(text)) == text
     assert str(parse_floor(" 1g.10gb = 12 ")) == "1g.10gb=12"
+    # The driver's own way of writing it, which is what is counted.
+    assert [str(parse_floor(text)) for text in ("3G.40gb=1", "1g.10gb.me=2", "gpu=4")] == [
+        "3g.40gb=1", "1g.10gb+me=2", "gpu=4",
+    ]  # fmt: skip
     for text in (":2", "rack1:", "0", "rack1:0%"):
         with pytest.raises(BadRequest):
             parse_max_unavailable(text)
-    for text in ("1g.10gb", "=3", "1g.10gb=", "1g.10gb=-1", "1g.10gb=\u0663"):
+    # What no GPU can have would keep nothing in service.
+    wrong = ("1g.10g=3", "19=3", "gpus=3", "1c.3g.40gb=3")
+    for text in ("1g.10gb", "=3", "1g.10gb=", "1g.10gb=-1", "1g.10gb=\u0663", *wrong):
         with pytest.raises(BadRequest):
             parse_floor(text)
 

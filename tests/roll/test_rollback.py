@@ -46,8 +46,10 @@ def test_newest_first_and_taken_up_without_going_forward(control: Control, two: 
 def test_given_up(control: Control, two: Fleet) -> None:
     where = ("-i", two.inventory, "--limit", "gpu1")
     control.run("apply", control.layouts, "voice", *where)
-    stopped = control.run("rollback", *where, "--floor", "gpu=0", "--floor", "3g.40gb=2", "--json")
+    limits = ("--floor", "gpu=0", "--floor", "3g.40gb=2", "--node-timeout", "900.5")
+    stopped = control.run("rollback", *where, *limits, "--json")
     assert (stopped.code, stopped.lines[0]["changed"]) == (2, False)
+    assert "stay in service" in stopped.lines[0]["error"]["message"] + stopped.err, stopped
     id = control.story().id
     assert control.story().state == "stopped"
     told = control.run("status", "--give-up", id)

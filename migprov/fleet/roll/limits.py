@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ...errors import BadRequest
+from ...mig.names import parse
 from .amount import Amount, parse_amount
-from .member import Member
+from .member import WHOLE_GPU, Member
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,23 @@ def parse_floor(text: str) -> Floor:
     """Read `1g.10gb=12`, or `gpu=4` for GPUs without MIG.
 
     Raises:
-        BadRequest: it is not like that.
+        BadRequest: it is not like that. A name that no GPU has would keep nothing in service.
     """
-    profile, equals, count = (part.strip() for part in text.partition("="))
-    if not equals or not profile or not (count.isascii() and count.isdecimal()):
+    profile, _, count = (part.strip() for part in text.partition("="))
+    try:
+        if not (count.isascii() and count.isdecimal()):
+            raise ValueError
+        if profile != WHOLE_GPU:
+            name = parse(profile)
+            if name.compute_slices is not None:
+                raise ValueError
+            profile = name.canonical  # as the driver writes it
+        return Floor(profile, int(count))
+    except ValueError as error:  # BadProfileName too, which says what one looks like
         raise BadRequest(
-            f"floor {text!r} cannot be used", next="give it like 1g.10gb=12, or gpu=4 for GPUs without MIG"
-        )
-    return Floor(profile, int(count))
+            f"floor {text!r} cannot be used" + (f": {error}" if str(error) else ""),
+            next="give it like 1g.10gb=12, or gpu=4 for GPUs without MIG",
+        ) from None
 
 
 def check_pools(limits: Iterable[Limit], members: Sequence[Member]) -> None:

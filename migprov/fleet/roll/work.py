@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -93,7 +94,7 @@ class Rollout:
         if request.timeout is not None:
             told["mig_layout_drain_timeout"] = request.timeout
         if request.node_timeout is not None:
-            told["mig_layout_node_timeout"] = request.node_timeout
+            told["mig_layout_node_timeout"] = math.ceil(request.node_timeout)  # Ansible counts whole seconds
         if request.stop_on_error:
             told["mig_layout_stop_on_error"] = True
         return told
