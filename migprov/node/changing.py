@@ -121,7 +121,10 @@ def _plan_rollback(state: State, request: Request) -> Planned:
     while known and _unfinished_rollback(known[-1]):
         known.pop()  # it was on its way back before the change that precedes it, and is taken up again
     if not known:
-        raise NoHistory("the journal of this node holds no change to go back before", next="apply the layout that is wanted; nothing was changed")
+        raise NoHistory(
+            "the journal of this node holds no change to go back before",
+            next="apply the layout that is wanted; nothing was changed",
+        )
     return _plan_entries(state, request, known[-1].before)
 
 
