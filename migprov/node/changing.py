@@ -57,11 +57,11 @@ def run(nvml: Nvml, request: Request, hung: Callable[[Outcome], None]) -> Outcom
             after = predict(before, plan.steps)
             return Outcome(before, after, plan.steps, plan.steps, data=data, error=first_of(plan.refused))
         if not plan.steps:
-            if died is not None and _gpus(died) <= plan.about:
+            if died is not None and _gpus(died, before) <= plan.about:
                 journal.continued(died, "found in place by a later run")
             return Outcome(before, before, data=data)
         outcome = _carry_out(nvml, before, plan, request, hung)
-        if died is not None and outcome.error is None and _gpus(died) <= plan.about:
+        if died is not None and outcome.error is None and _gpus(died, before) <= plan.about:
             journal.continued(died, "brought to an end by a later run")
         return outcome._replace(data={**data, **(outcome.data or {})})
 
@@ -88,9 +88,10 @@ def _with_left_over(plan: Planned, died: Optional[journal.Change]) -> Planned:
     return plan._replace(steps=(*plan.steps, *(Step(steps.START_SERVICE, None, "", unit=u) for u in left)))
 
 
-def _gpus(change: journal.Change) -> Set[int]:
-    """The GPUs, by index, that a change was to touch."""
-    return {step["gpu"] for step in change.planned if isinstance(step.get("gpu"), int)}
+def _gpus(change: journal.Change, here: State) -> Set[int]:
+    """The GPUs, by index, that a change was to touch, as far as they are still there."""
+    touched = [step.get("gpu") for step in change.planned]
+    return {gpu.index for gpu in here.gpus if gpu.index in touched}
 
 
 def _left_over(died: Optional[journal.Change]) -> List[str]:

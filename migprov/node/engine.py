@@ -269,9 +269,10 @@ class Engine:
             )
 
     def _outcome(self, after: Optional[State]) -> Outcome:
-        touched = {step.gpu for step in self._done if step.action not in _SERVICES}
+        begun = {step.gpu for step in self._done if step.action not in _SERVICES}
+        touched = {step.gpu for step in self._done if step.action not in (*_SERVICES, steps.WAIT_FOR_PROCESS)}
         results: Dict[str, Any] = {}
-        for index in sorted(i for i in touched | set(self._failed) | self._passed_over if i is not None):
+        for index in sorted(i for i in begun | set(self._failed) | self._passed_over if i is not None):
             error = self._failed.get(index)
             if error is None and index in self._passed_over:
                 error = passed_over(self._before.gpu(index))

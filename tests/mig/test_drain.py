@@ -66,7 +66,7 @@ def test_a_policy_is_read(data, expected):
     [
         "kill", 3, [], {"policy": None}, {"colour": 1}, {"timeout_s": -1}, {"timeout_s": True}, {"timeout_s": "9"},
         {"timeout_s": 7 * 86400 + 1}, {"timeout_s": float("nan")}, {"agents": "a"}, {"agents": [""]}, {"agents": [3]},
-        {"agents": ["--root=/x"]}, {"agents": ["../a"]}, {"agents": ["a\nb"]},
+        {"agents": ["--now"]}, {"agents": ["../a"]}, {"agents": ["a\nb"]},
     ],
 )  # fmt: skip
 def test_a_policy_that_is_none_is_refused(data):

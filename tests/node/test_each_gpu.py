@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -146,6 +149,31 @@ def test_what_cannot_be_taken_back_keeps_nothing_else_from_coming_back(machine, 
         assert whole == ("3g.40gb", 0, 0)
         assert rest == [row for row in layouts(before) if row[1] >= 4]
         assert "not all that was done could be taken back" in message and "in use by another client" in message
+
+
+def test_a_gpu_on_which_something_was_only_waited_for_is_told_as_untouched(machine):
+    node = machine()
+    first, second = node.sim.hold(0, 100), node.sim.hold(0, 100)
+    with running(node, "mig_mode", enabled=True, drain={"policy": "wait", "timeout_s": 2}) as run:
+        run.until_journal()
+        node.sim.release(first)
+        reply = run.reply()
+    assert second.alive and not reply["changed"]
+    assert fates(reply) == {"0": ("refused", "gpu_busy")}
+
+
+def test_a_change_of_a_card_that_is_gone_since_is_closed_by_what_is_there(machine):
+    node = machine("2xH100-80GB-SXM")
+    node.layout("7g.80gb")
+    node.sim.fault(1, call="nvmlDeviceCreateGpuInstanceWithPlacement", kill=True)
+    request = {"protocol": 1, "task": "layout", "params": {"entries": [entry("3g.40gb")]}}
+    command = [sys.executable, "-S", "-E", str(node.pyz)]
+    subprocess.run(command, input=json.dumps(request).encode(), capture_output=True, env=node.env(), check=False)
+    with state.changing(node.sim.directory / "state") as raw:
+        raw.gpu_count = 1
+    assert node.ok("info")["data"]["interrupted"]["result"] == "interrupted"
+    assert node.ok("layout", entries=[entry("3g.40gb")])["changed"] is False
+    assert "interrupted" not in node.ok("info")["data"]
 
 
 def layouts(reply: dict[str, Any]) -> list[tuple[str, int, int]]:
