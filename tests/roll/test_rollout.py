@@ -24,8 +24,11 @@ CREATE = "nvmlDeviceCreateGpuInstanceWithPlacement"
 
 def test_a_roll_then_the_same_again(control: Control, three: Fleet) -> None:
     asked = ("rollout", control.layouts, "voice", "-i", three.inventory, "--steps", "1,2")
-    checked = control.run(*asked, "--check", "--json")
+    checked = control.run(*asked, "--check", "--json", "--floor", "7g.80gb=1", "--floor", "gpu=1")
     assert (checked.code, checked.err) == (0, "")
+    assert [each["text"] for each in checked.events("note")] == [
+        "No node serves 7g.80gb now, so the floor 7g.80gb=1 holds nothing back."
+    ]
     assert [(each["hosts"], each["check"]) for each in checked.events("batch")] == [
         (["gpu1"], True),
         (["gpu2", "gpu3"], True),

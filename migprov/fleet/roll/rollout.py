@@ -14,6 +14,7 @@ from ...errors import MigprovError
 from . import claim, events, work
 from . import extra as extras
 from .batch import Batch, Blocked, next_batch
+from .limits import Floor
 from .look import Look
 from .member import Member, of_look
 from .record import Record, Story
@@ -102,6 +103,7 @@ class Roll:
         if over := self._not_begun(found):
             yield over
             return
+        yield from self._vain_floors()
         yield from self._batches(task, record, story.batches_done if story else 0)
 
     def _batches(self, task: work.Rollout, record: Record, number: int) -> Iterator[events.Event]:
@@ -218,6 +220,12 @@ class Roll:
         for look in looked.values():
             if look.interrupted:
                 yield events.Note(_interrupted(look))
+
+    def _vain_floors(self) -> Iterator[events.Note]:
+        """A floor for what nobody serves holds nobody back, which is not what it looks like."""
+        for limit in self.prepared.limits:
+            if isinstance(limit, Floor) and not any(m.instances.get(limit.profile) for m in self._members.values()):
+                yield events.Note(f"No node serves {limit.profile} now, so the floor {limit} holds nothing back.")
 
     def _without_secrets(self, found: dict[str, Any]) -> dict[str, Any]:
         error = found["error"]
@@ -340,6 +348,7 @@ class Roll:
         if over := self._not_begun(found):
             yield over
             return
+        yield from self._vain_floors()
         number, before = 0, dict(self._members)
         while True:
             members = list(self._members.values())
