@@ -223,7 +223,7 @@ def open_inventory(
     if not given:
         raise BadRequest("no inventory was given.")
     for source in given:
-        if "," not in os.fspath(source) and not Path(source).expanduser().exists():
+        if "," not in os.fspath(source) and not _is_there(Path(source)):
             raise InventoryError(
                 f"There is no inventory {source}.",
                 next="give a file, a folder, a script, or hosts with a comma: 'gpu1,'",
@@ -243,6 +243,14 @@ def read(inventory: Source | Iterable[Source], limit: str | None = None, *, note
     return open_inventory(inventory, limit, note=note).targets()
 
 
+def _is_there(source: Path) -> bool:
+    try:
+        return source.expanduser().exists()
+    except (OSError, RuntimeError, ValueError) as error:  # no leave; no such home; a null byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InventoryError(f"The inventory {source} cannot be read: {reason}; nothing was contacted.") from None
+
+
 def _start(file: Path) -> str:
     with file.open(encoding="utf-8", errors="replace") as stream:
         return stream.read(65536)
@@ -251,9 +259,18 @@ def _start(file: Path) -> str:
 @cache
 def _prepare() -> None:
     """Load what Ansible's command line loads at its start; ansible-core wants that once a process."""
-    from ansible.plugins.loader import init_plugin_loader
+    from ansible.errors import AnsibleError
 
-    from .hosts import load_plugins
+    try:
+        from ansible.plugins.loader import init_plugin_loader  # reads Ansible's settings, and makes its folder
 
-    init_plugin_loader()
-    load_plugins()
+        from .hosts import load_plugins
+
+        init_plugin_loader()
+        load_plugins()
+    except AnsibleError as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise InventoryError(
+            f"Ansible, which reads inventories, cannot begin: {reason}; nothing was contacted.",
+            next="correct ansible.cfg, or give Ansible a folder that it can write in with ANSIBLE_HOME",
+        ) from error

@@ -69,6 +69,22 @@ def test_a_wrong_layout_file_names_file_and_line(migprov: Migprov, tmp_path: Pat
     assert f"{wrong}:6" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"ANSIBLE_CONFIG": "wrong.cfg"}, "Invalid value provided for 'integer': 'many'"),
+        ({"ANSIBLE_HOME": "/dev/null/mine"}, "/dev/null/mine"),  # as where HOME cannot be written in
+    ],
+)
+def test_ansible_cannot_begin(migprov: Migprov, tmp_path: Path, environment: dict[str, str], said: str) -> None:
+    (tmp_path / "wrong.cfg").write_text("[defaults]\nforks = many\n")
+    answer = migprov("info", "-i", INVENTORY, cwd=tmp_path, **environment)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("Error: Ansible, which reads inventories, cannot begin: ")
+    assert said in answer.err
+    assert "nothing was contacted.\nNext: " in answer.err
+
+
 def test_a_host_that_cannot_be_honoured(migprov: Migprov, tmp_path: Path) -> None:
     (tmp_path / "hosts").write_text("gpu1 ansible_connection=docker\n")
     answer = migprov("info", "-i", tmp_path / "hosts")
