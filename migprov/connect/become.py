@@ -9,8 +9,15 @@ from ..errors import SudoRefused
 from .command import excerpt
 from .target import Target
 
-_ASKS = re.compile(r"password is required|terminal is required|no tty present|must have a tty|askpass")
-_FORBIDS = re.compile(r"not in the sudoers|may not run sudo|not allowed to execute|not allowed to run sudo")
+# Words of sudo and of sudo-rs.
+_ASKS = re.compile(
+    r"password is required|interactive authentication is required|terminal is required|no tty present|askpass"
+)
+_WANTS_TERMINAL = re.compile(r"must have a tty")
+_FORBIDS = re.compile(
+    r"not in the sudoers|may not run sudo|not allowed to execute|not allowed to run sudo|I'm afraid I can't do that"
+)
+_WARNS = re.compile(r"^sudo(-rs)?: unable to resolve host ")
 
 
 def as_user(command: str, target: Target) -> str:
@@ -37,11 +44,19 @@ def refusal(rc: int, stderr: bytes, target: Target) -> SudoRefused | None:
     elif _ASKS.search(text):
         what = f"{exe} asks for a password to become {user}"
         next_ = "allow it without one on the node (NOPASSWD in sudoers), or log in as the user itself."
+    elif _WANTS_TERMINAL.search(text):
+        what, next_ = f"{exe} wants a terminal", "allow it without one on the node: 'Defaults !requiretty' in sudoers."
     elif _FORBIDS.search(text):
         what = f"{exe} does not allow this user to become {user}"
         next_ = "add the user to sudoers on the node (NOPASSWD), or log in as the user itself."
-    elif rc == 1 and any(line.startswith("sudo:") for line in said):
+    elif rc == 1 and _only_sudo(said):
         what, next_ = f"{exe} refused", "see what sudo says, on the node: sudo -n -l"
     else:
         return None
     return SudoRefused(f"{what}: {excerpt(text)!r}; nothing was changed.", host=target.name, next=next_)
+
+
+def _only_sudo(said: list[str]) -> bool:
+    """Whether all of it is sudo's, and more than a warning: then what was to be run was not."""
+    complaints = [line for line in said if not _WARNS.match(line)]
+    return bool(complaints) and all(line.startswith(("sudo: ", "sudo-rs: ")) for line in complaints)

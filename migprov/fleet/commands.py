@@ -94,7 +94,7 @@ class OverConnection:
     def run(self, argv: Sequence[str], input: str | None = None, timeout_s: float | None = None) -> Answer:
         command = become.as_user(shlex.join(argv), self._target)
         done = self._connection.execute(command, (input or "").encode(), timeout=timeout_s or TIMEOUT_S)
-        if refused := become.refusal(done.rc, done.stderr, self._target):
+        if done.rc and (refused := become.refusal(done.rc, done.stderr, self._target)):
             raise refused
         return Answer(done.rc, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 

@@ -95,7 +95,10 @@ def test_no_sudo(server):
         ("ops is not in the sudoers file.\nThis incident has been reported.", "does not allow this user"),
         ("Sorry, user ops may not run sudo on gpu1.", "does not allow this user"),
         ("Sorry, user ops is not allowed to execute '/bin/sh' as root on gpu1.", "does not allow this user"),
-        ("sudo: sorry, you must have a tty to run sudo", "asks for a password"),
+        ("sudo-rs: I'm sorry ops. I'm afraid I can't do that", "does not allow this user"),
+        ("sudo-rs: interactive authentication is required", "asks for a password"),
+        ("sudo: sorry, you must have a tty to run sudo", "wants a terminal"),
+        ("sudo: unable to resolve host gpu1: Name or service not known\nsudo: unknown user: x", "sudo refused"),
         ("sudo: PERM_SUDOERS: setresuid(-1, 1, -1): Operation not permitted", "sudo refused"),
     ],
 )
@@ -107,6 +110,10 @@ def test_what_sudo_says(text: str, says: str):
 def test_what_sudo_does_not_say():
     assert refusal(1, b"Traceback", Target("gpu1", become=True)) is None
     assert refusal(1, b"sudo: a password is required", Target("gpu1")) is None
+    # A warning beside which the program ran, and failed by itself.
+    warning = b"sudo: unable to resolve host gpu1: Name or service not known\n"
+    for said in (warning, warning + b"Traceback", warning + b"slurm_update error: Invalid user id"):
+        assert refusal(1, said, Target("gpu1", become=True)) is None
 
 
 def test_words_are_quoted(tmp_path: Path):
