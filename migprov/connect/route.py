@@ -196,9 +196,12 @@ class Proxy:
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         try:
             # As OpenSSH does it: the configuration's own words, run by the shell. The names put into it are
-            # checked and quoted.
+            # checked and quoted. A terminal's Ctrl-C reaches it too, and must not cut off a node that is waited for.
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {command}"], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._stderr
+                ["/bin/sh", "-c", f"trap '' INT; exec {command}"],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=self._stderr,
             )
         finally:
             theirs.close()

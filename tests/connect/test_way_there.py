@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import os
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +168,16 @@ def test_a_proxy_command_ends_with_the_connection(hops):
     assert process.poll() is None
     connection.close()
     assert process.poll() is not None
+
+
+def test_ctrl_c_of_a_terminal_does_not_end_a_proxy_command(hops):
+    target = hops.target(proxy_command=f"ssh -F {hops.config} -W %h:%p {getpass.getuser()}@one")
+    connection = SshConnection(target)
+    proxy = connection._route.proxy
+    os.kill(proxy._process.pid, signal.SIGINT)
+    assert call(connection, target, INFO)["task"] == "info"
+    assert connection._route.proxy is proxy  # and no other, by a connection made anew
+    connection.close()
 
 
 @pytest.mark.parametrize("host", ["", "-oProxyCommand=x", "a b", "a;reboot", "$(reboot)", "a\nb"])
