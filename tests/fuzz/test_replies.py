@@ -82,7 +82,7 @@ def shown(reply: dict[str, Any]) -> str:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         output.show(text.node_info(results[0]))
-        output.show(text.changes(results, diff=True))
+        output.show(text.changes(results, diff=True, check=results[0].check))
         output.show(text.node_verdict(results[0]))
         output.show(timeline.timelines(results))
         exits.tell_node(results[0])

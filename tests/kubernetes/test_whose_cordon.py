@@ -69,7 +69,8 @@ def test_it_stays_cordoned_and_is_not_written_to() -> None:
 
 
 def test_what_migprov_has_paused_there_comes_back_without_the_cordon() -> None:
-    server = Server(node(NOTE, CORDON, **{names.PAUSED: "{}"}))
+    paused: dict[str, Any] = {names.PAUSED: "{}"}
+    server = Server(node(NOTE, CORDON, **paused))
     assert resume(server, "gpu1").after.unschedulable  # type: ignore[arg-type]
     assert [patch.get("spec") for patch in server.patches] == [None, None]
     assert server.patches[1]["metadata"]["annotations"] == {names.CORDONED: None, names.SINCE: None}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from migprov.mig.compute import Compute, reconcile, wanted_computes
@@ -11,7 +13,7 @@ from migprov.mig.wanted import WantedCompute, WantedInstance
 
 from .cards import A100
 
-TABLE = {
+TABLE: dict[str, tuple[Any, ...]] = {
     # existing: (start, slices); busy: their numbers; wanted: (slices, start); destroyed: starts; created; busy lost
     "two idle ones go before one with work": (4, [(0, 1), (2, 1), (3, 1)], {0}, "2 1 1", {2, 3}, [(1, 1), (2, 2)], 0),
     "without work the fewest go": (4, [(0, 1), (2, 1), (3, 1)], set(), "2 1 1", {0}, [(2, 0)], 0),
