@@ -45,7 +45,8 @@ def command(file: str, name: str | None, products: tuple[str, ...], as_json: boo
 
 def _lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """One layout on each product."""
-    yield verdicts[0].layout
+    name = verdicts[0].layout
+    yield name if name.isprintable() else repr(name)  # a file can hold what a terminal would obey
     good = ", ".join(_of(verdict) for verdict in verdicts if verdict.possible)
     if good:
         yield f"  can be made on {good}"

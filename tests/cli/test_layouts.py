@@ -63,6 +63,11 @@ def test_a_wrong_request(migprov: Migprov, layouts: Path, words: list[str], said
     assert said in answer.err
 
 
+def test_a_name_that_a_terminal_would_obey(migprov: Migprov, layouts: Path) -> None:
+    layouts.write_text(layouts.read_text().replace("seven:", r'"\e[2Jtwo\nlines":'))
+    assert "\n'\\x1b[2Jtwo\\nlines'\n" in migprov("layouts", layouts).out
+
+
 def test_boards_of_a_product(migprov: Migprov, layouts: Path) -> None:
     layouts.write_text(layouts.read_text().replace("devices: [0]", "devices: [0]\n      device-filter: 0x20B510DE"))
     answer = migprov("layouts", layouts, "seven")
