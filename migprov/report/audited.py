@@ -10,6 +10,7 @@ from ..capacity.account import Card, Holder, Part, part
 from ..capacity.model import WHOLE
 from ..capacity.usage import Labels
 from ..capacity.workloads_from import name_of
+from .plain import maybe_text, text, whole
 
 UNSEEN = "somebody"
 
@@ -31,7 +32,7 @@ def _card(rows: Sequence[Mapping[str, Any]], price: float | None) -> Card:
     first = now[0]
     usage = first["usage"]
     product = str(usage.get("product") or usage.get("model") or "unknown")
-    memory = max((row["usage"]["card_memory_mib"] or 0 for row in now), default=0) or None
+    memory = max((whole(row["usage"]["card_memory_mib"]) or 0 for row in now), default=0) or None
     parts = [_part(product, row) for row in sorted(cut, key=_start)] if cut else [_part(product, first)]
     index = first["gpu"]
     return Card(
@@ -41,7 +42,7 @@ def _card(rows: Sequence[Mapping[str, Any]], price: float | None) -> Card:
         memory,
         bool(cut),
         tuple(parts),
-        first["uuid"] or "",
+        maybe_text(first["uuid"]) or "",
         price,
     )
 
@@ -55,10 +56,10 @@ def _part(product: str, row: Mapping[str, Any]) -> Part:
     return part(
         product,
         WHOLE if row["profile"] is None and row["gi_id"] is None else str(row["profile"] or "unknown profile"),
-        row["start"],
+        whole(row["start"]),
         _holders(row),
-        memory_mib=usage["memory_total_mib"],
-        in_use_mib=usage["memory_peak_mib"],
+        memory_mib=whole(usage["memory_total_mib"]),
+        in_use_mib=whole(usage["memory_peak_mib"]),
     )
 
 
@@ -69,7 +70,8 @@ def _holders(row: Mapping[str, Any]) -> list[Holder]:
     there = [each for each in row["workloads"] if each["current"]]
     found = [
         Holder(
-            name_of(Labels(**each["workload"])), each["memory_peak_mib"] if each["memory_of"] == "workload" else None
+            name_of(Labels(**{name: text(label) for name, label in each["workload"].items()})),
+            whole(each["memory_peak_mib"]) if each["memory_of"] == "workload" else None,
         )
         for each in there
     ]

@@ -17,6 +17,7 @@ from ..capacity.products import product
 from ..connect.shape import harmless
 from ..errors import BadRequest
 from .model import Choice, Move, Report, Seat, Step, Way
+from .plain import maybe_text, number, text, whole
 
 
 def report(
@@ -93,18 +94,18 @@ def _plan(found: Mapping[str, Any], price: float | None) -> Plan:
     cards = tuple(_card(each, price) for each in found["cards"])
     assignments = tuple(
         Assignment(
-            _text(each["workload"]),
+            text(each["workload"]),
             int(each["replica"]),
-            _text(each["host"]),
+            text(each["host"]),
             int(each["index"]),
-            _text(each["profile"]),
+            text(each["profile"]),
             None if each["start"] is None else int(each["start"]),
             bool(each["moved"]),
         )
         for each in found["assignments"]
     )
     unplaced = tuple(
-        Unplaced(_text(each["workload"]), int(each["replicas"]), str(each["reason"])) for each in found["unplaced"]
+        Unplaced(text(each["workload"]), int(each["replicas"]), str(each["reason"])) for each in found["unplaced"]
     )
     used = found["used"]
     return Plan(cards, assignments, unplaced, Bound(float(used["after"]), float(used["bound"])))
@@ -113,14 +114,14 @@ def _plan(found: Mapping[str, Any], price: float | None) -> Plan:
 def _card(each: Mapping[str, Any], price: float | None) -> CardPlan:
     before, after = each["before"], each["after"]
     card = FleetCard(
-        _text(each["host"]),
+        text(each["host"]),
         int(each["index"]),
-        product(_text(each["product"])).key,
+        product(text(each["product"])).key,
         bool(before["mig"]),
         _instances(before, each),
-        each["uuid"] or "",
+        maybe_text(each["uuid"]) or "",
         _price(each["price"]) if price is None else price,
-        each["held"],
+        maybe_text(each["held"]),
     )
     return CardPlan(card, bool(after["mig"]), _instances(after, each), bool(each["used"]))
 
@@ -131,12 +132,6 @@ def _instances(side: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[Instan
         if card["held"] is None and known.find(each["profile"]) is None:
             raise ValueError(f"{card['product']} has no profile {each['profile']!r}")
     return tuple(Instance(each["profile"], int(each["start"])) for each in side["instances"])
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
 
 
 def _price(value: Any) -> float | None:
@@ -171,19 +166,29 @@ def _steps(found: Mapping[str, Any], plan: Plan) -> tuple[Step, ...]:
 
 def _choice(found: Mapping[str, Any]) -> Choice:
     return Choice(
-        _text(found["product"]),
+        text(found["product"]),
         tuple(f"{each['host']}/{each['index']}" for each in found["cards"]),
-        tuple((_text(each["workload"]), int(each["replicas"])) for each in found["workloads"]),
+        tuple((text(each["workload"]), int(each["replicas"])) for each in found["workloads"]),
         tuple(_way(each) for each in found["ways"]),
     )
 
 
 def _way(found: Mapping[str, Any]) -> Way:
-    keys = ("workload", "profile", "memory_mib", "sms", "bandwidth_gbs", "spare_mib")
     return Way(
-        tuple(map(_text, found["profiles"])),
+        tuple(map(text, found["profiles"])),
         bool(found["chosen"]),
-        tuple(Seat(*(each[key] for key in keys)) for each in found["seats"]),
-        None if found["room"] is None else _text(found["room"]["profile"]),
+        tuple(map(_seat, found["seats"])),
+        None if found["room"] is None else text(found["room"]["profile"]),
         int(found["free_memory_slices"]),
+    )
+
+
+def _seat(found: Mapping[str, Any]) -> Seat:
+    return Seat(
+        text(found["workload"]),
+        text(found["profile"]),
+        whole(found["memory_mib"]),
+        whole(found["sms"]),
+        number(found["bandwidth_gbs"]),
+        whole(found["spare_mib"]),
     )

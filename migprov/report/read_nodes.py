@@ -9,6 +9,7 @@ from ..capacity.account import Card, Holder, Part, part
 from ..capacity.model import WHOLE
 from ..capacity.verdict import Thresholds
 from ..mig.drain import AGENTS
+from .plain import maybe_text, whole
 
 UNSEEN = "memory in use by nobody that was seen"
 _NOBODY_MIB = Thresholds().idle_memory_mib
@@ -34,17 +35,24 @@ def _card(host: str, gpu: Mapping[str, Any], price: float | None) -> Card:
     product = str(gpu.get("product") or gpu.get("name") or "unknown")
     parts = _instances(product, gpu) if mig else [_whole(product, gpu)]
     return Card(
-        host, int(gpu["index"]), product, gpu.get("memory_mib"), mig, tuple(parts), gpu.get("uuid") or "", price
+        host,
+        int(gpu["index"]),
+        product,
+        whole(gpu.get("memory_mib")),
+        mig,
+        tuple(parts),
+        maybe_text(gpu.get("uuid")) or "",
+        price,
     )
 
 
 def _whole(product: str, gpu: Mapping[str, Any]) -> Part:
-    used = gpu.get("memory_used_mib")
+    used = whole(gpu.get("memory_used_mib"))
     holders = [_holder(each) for each in _workers(gpu)]
     if not holders and (used or 0) > _NOBODY_MIB:
         # In another container than the driver's, it is not among those that compute.
         holders = [Holder(_name(each), None) for each in _open(gpu)] or [Holder(UNSEEN, used)]
-    return part(product, WHOLE, None, holders, memory_mib=gpu.get("memory_mib"), in_use_mib=used)
+    return part(product, WHOLE, None, holders, memory_mib=whole(gpu.get("memory_mib")), in_use_mib=used)
 
 
 def _instances(product: str, gpu: Mapping[str, Any]) -> Iterable[Part]:
@@ -75,7 +83,7 @@ def _others(gpu: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _holder(process: Mapping[str, Any]) -> Holder:
-    return Holder(_name(process), process.get("memory_mib"))
+    return Holder(_name(process), whole(process.get("memory_mib")))
 
 
 def _name(process: Mapping[str, Any]) -> str:
