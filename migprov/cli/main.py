@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=(
-        "Exit codes: 0 done or nothing to do; 1 the request is wrong, nothing was contacted or changed; "
+        "Exit codes: 0 done or nothing to do; 1 the request is wrong, nothing was changed; "
         "2 a node failed or refused; 4 a node was unreachable (and no other failed)."
     ),
 )
