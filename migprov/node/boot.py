@@ -99,10 +99,13 @@ def _restore(saved: Saved) -> Tuple[List[str], List[str]]:
         return [], failed
     wanted = sorted(wanted_gpus(gpus, here))
     request = saved.request._replace(params={**saved.request.params, "entries": [entry.to_json() for entry in here]})
-    with Nvml() as nvml:
-        outcome = tasks.run(nvml, request, _hung)
+    nvml = Nvml().__enter__()
+    outcome = tasks.run(nvml, request, _hung)
     done, refused = _told(outcome, wanted, time.monotonic() - began)
-    return done, failed + refused
+    failed += refused
+    with Watchdog(request.step_limit_s, lambda: _end(done, failed)):  # all is done: it changes nothing any more
+        nvml.__exit__()
+    return done, failed
 
 
 def _await_driver(saved: Saved, deadline: float) -> Tuple[Gpu, ...]:
@@ -177,8 +180,7 @@ def _list(indices: List[int]) -> str:
 
 def _hung(outcome: Outcome) -> None:
     """From the watchdog's thread: the main one hangs in the driver and cannot be ended in any other way."""
-    _say([], [_worded(outcome.error)] if outcome.error else [])
-    _leave()
+    _end([], [_worded(outcome.error)] if outcome.error else [])
 
 
 def _too_late(limit_s: float) -> None:
@@ -190,15 +192,20 @@ def _too_late(limit_s: float) -> None:
             for unit in change.services if change else ():
                 with suppress(MigError):
                     services.start(unit, wait=False)
-    _leave()
+    _leave(1)
 
 
-def _leave() -> None:
+def _end(done: List[str], failed: List[str]) -> None:
+    _say(done, failed)
+    _leave(1 if failed else 0)
+
+
+def _leave(status: int) -> None:
     try:
         lock.let_go()
         ending.end_children()
     finally:
-        os._exit(1)
+        os._exit(status)
 
 
 def _worded(error: MigError) -> str:

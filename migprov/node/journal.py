@@ -168,10 +168,9 @@ def _texts(value: Any) -> List[str]:
 def _records() -> Iterable[Dict[str, Any]]:
     try:
         with open(path(), "rb") as file:
-            # should it be larger than any that was trimmed, then the newest count
-            skipped = max(file.seek(0, os.SEEK_END) - 4 * _LARGEST, 0)
-            file.seek(skipped)
-            lines = file.read(4 * _LARGEST).split(b"\n")[1 if skipped else 0 :]
+            # should it be larger than any that was trimmed, then the newest count; half a line is none
+            file.seek(max(file.seek(0, os.SEEK_END) - 4 * _LARGEST, 0))
+            lines = file.read(4 * _LARGEST).split(b"\n")
     except FileNotFoundError:
         return
     except OSError as error:

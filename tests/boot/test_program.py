@@ -203,6 +203,15 @@ def test_a_driver_that_hangs_is_left(machine: Callable[..., Machine], call: str)
     assert node.boot().returncode == 0  # and the lock is free
 
 
+def test_a_driver_that_does_not_close_when_all_is_done_changes_nothing(machine: Callable[..., Machine]) -> None:
+    node = machine("1xH100")
+    node.sim.fault(call="nvmlShutdown", hang_s=600.0, skip=1)
+    node.save(entry(), step_limit_s=1)
+    done = node.boot()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("migprov: GPU 0: layout restored in ")
+
+
 def test_a_restore_that_takes_too_long_leaves_no_service_stopped(machine: Callable[..., Machine]) -> None:
     node = machine("1xA100-80GB")
     dcgm = node.sim.service("nvidia-dcgm")

@@ -58,6 +58,14 @@ TABLE = {
             *NEW_3G[:2],
         ],
     ),
+    "a GPU instance stays though all inside it goes": (
+        gpu(instances=(instance(CARD, "3g.40gb", 0, 2, [(0, 1), (1, 1), (2, 1)]),)),
+        WantedGpu(True, (WantedInstance("3g.40gb"),)),
+        [
+            *(f"GPU 0: destroy compute instance {number} (1c.3g.40gb) in 3g.40gb at 0" for number in range(3)),
+            "GPU 0: create compute instance 3g.40gb at 0 in 3g.40gb at 0",
+        ],
+    ),
     "MIG on without instances": (
         gpu(instances=(instance(CARD, "7g.80gb", 0, 0),)),
         WantedGpu(True, ()),

@@ -316,6 +316,12 @@ def test_which_change_waits_to_be_brought_to_its_end(tmp_path, monkeypatch, late
     assert found is None or found.id == ("2" if later == {"planned": [{"uuid": "GPU-0"}]} else "1")
 
 
+def test_of_changes_that_are_too_large_the_newest_is_kept_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "path", lambda: str(tmp_path / "journal.jsonl"))
+    assert journal._newest([("1", b"x"), ("2", b"x" * (1 << 20))]) == {"2"}
+    assert journal._newest([("1", b"x" * (1 << 20)), ("2", b"x"), ("3", b"x")]) == {"2", "3"}
+
+
 def test_a_change_that_only_starts_services_waits_for_its_end_too(tmp_path, monkeypatch):
     monkeypatch.setattr(journal, "path", lambda: str(tmp_path / "journal.jsonl"))
     row = {"id": "1", "planned": [{"action": "start_service", "uuid": ""}], "services": ["nvidia-dcgm.service"]}
