@@ -88,7 +88,10 @@ class SshOptions:
         text = self.values.get("userknownhostsfile")
         if text is None:
             return None
-        files = shlex.split(text)
+        try:
+            files = shlex.split(text)
+        except ValueError as problem:
+            raise UnsupportedOption(f"UserKnownHostsFile={text} ({problem})") from None
         if len(files) != 1:
             raise UnsupportedOption(f"UserKnownHostsFile={text} (one file is supported)")
         return files[0]

@@ -12,6 +12,7 @@ import click
 from . import products as table
 from . import services
 from .driver import CONDITIONS, DRIVER_VERSION, SimNode
+from .errors import SimError
 from .state import KINDS
 from .text import describe
 
@@ -77,8 +78,11 @@ def release(folder: Path, pids: tuple[int, ...], everyone: bool) -> None:
     node = _open(folder)
     if bool(pids) == everyone:
         raise click.UsageError("Name pids, or --all.")
-    for pid in node.holders() if everyone else pids:
-        node.release(pid)
+    held = node.holders()
+    if others := [str(pid) for pid in pids if pid not in held]:
+        raise SimError(f"no GPU of {node.directory} is held by process {', '.join(others)}; none was ended")
+    for pid in held if everyone else pids:
+        node.release(pid, missing_ok=True)
 
 
 @sim.command("service")
@@ -100,6 +104,11 @@ def service(folder: Path, as_json: bool, name: str | None, fails: str | None, **
     A service that exists already is only changed by --fails. The node's own `systemctl` starts and stops it.
     """
     node = _open(folder)
+    if name is not None and fails is None and services.exists(node.directory, name):
+        raise SimError(
+            f"{node.directory} has a service {name} already",
+            next=f"start it with {shlex.quote(str(node.directory / 'bin' / 'systemctl'))} start, or use another name",
+        )
     if name is None:
         found = [{"unit": each.unit, "active": each.active, "pid": each.pid} for each in node.services()]
         click.echo(json.dumps(found, indent=1) if as_json else "\n".join(_service_line(each) for each in found))
@@ -141,14 +150,12 @@ def fault(
 ) -> None:
     """Make something go wrong on GPU (index or UUID; without it: on any)."""
     node = _open(folder)
-    if clear:
-        node.clear_faults()
+    wrong = kill or any(value is not None for value in options.values())
+    if not (wrong or clear or driver):
+        raise click.UsageError("Say what goes wrong: --error, --hang, --lost, --hypervisor, ... or --clear.")
+    node.fault(gpu, skip=skip, late=late, kill=kill, clear=clear, **options)
     if driver:
         node.set_driver(driver)
-    if kill or any(value is not None for value in options.values()):
-        node.fault(gpu, skip=skip, late=late, kill=kill, **options)
-    elif not clear and not driver:
-        raise click.UsageError("Say what goes wrong: --error, --hang, --lost, --hypervisor, ... or --clear.")
 
 
 @sim.command("reboot")

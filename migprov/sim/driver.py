@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import build, caps, faults, holders, install, layout, products, records, services, state
+from . import build, caps, faults, folder, holders, install, layout, products, records, services, state
 from .errors import SimError
 from .holders import Holder
 from .services import Service
@@ -19,7 +19,6 @@ from .services import Service
 __all__ = ["Holder", "Service", "SimNode", "library", "product_names"]
 
 DRIVER_VERSION = "580.159.04"
-_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-caps/nvidia-cap1", "nvidia-caps/nvidia-cap2")
 CONDITIONS = (*state.DRIVER_CONDITIONS, "missing")
 
 library = build.library
@@ -58,31 +57,29 @@ class SimNode:
         Raises:
             SimError: the request cannot be met. NoCompiler, CompileFailed: the library cannot be built.
         """
-        folder = Path(directory).absolute()
+        node = cls(Path(directory).absolute())
         found = products.parse(gpus)
         _check_condition(driver)
-        node = cls(folder)
-        if node._state.exists():
-            raise SimError(f"{folder} already is a simulated node", next="choose another folder, or remove this one")
+        holders.check_user(owner)
+        folder.check_free(node.directory)
         fresh = layout.new_state(
             found,
             driver_version=driver_version or DRIVER_VERSION,
-            seed=seed or f"{folder.parent.name}/{folder.name}",
+            seed=seed or f"{node.directory.parent.name}/{node.directory.name}",
             rotated=rotated,
         )
         build.library()
-        for name in ("bin", "lib", "dev/nvidia-caps"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        for device in [*_DEVICES, *(f"nvidia{index}" for index in range(len(found)))]:
-            (folder / "dev" / device).touch()
+        folder.make(node.directory, len(found))
         records.create(node._state)
-        state.write_new(node._state, fresh)
-        services.folders(folder)
-        caps.write_mig_minors(folder / "proc", len(found))
-        install.program(Path(__file__).with_name("systemctl.py"), folder / "bin" / "systemctl")
-        node.set_driver(driver)
+        caps.write_mig_minors(node.directory / "proc", len(found))
+        install.program(Path(__file__).with_name("systemctl.py"), node.directory / "bin" / "systemctl")
+        if driver != "missing":
+            fresh.driver_condition = state.DRIVER_CONDITIONS.index(driver)
+            node._install()
+        state.write_new(node._state, fresh)  # last: what is cut off before it is no node
+        services.folders(node.directory)
         if owner is not None:
-            node._give_to(owner)
+            folder.give(node.directory, owner)
         return node
 
     @classmethod
@@ -95,6 +92,14 @@ class SimNode:
     @property
     def _state(self) -> Path:
         return self.directory / "state"
+
+    @property
+    def _library(self) -> Path:
+        return self.directory / "lib" / build.SONAME
+
+    @property
+    def _smi(self) -> Path:
+        return self.directory / "bin" / "nvidia-smi"
 
     def env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a process on this node: what to add to `base` (None: this process's).
@@ -116,21 +121,23 @@ class SimNode:
     def set_driver(self, condition: str) -> None:
         """Load the driver, or take it away: see `create`. Raises SimError."""
         _check_condition(condition)
-        node_library, smi = self.directory / "lib" / build.SONAME, self.directory / "bin" / "nvidia-smi"
         if condition == "missing":
-            node_library.unlink(missing_ok=True)
-            smi.unlink(missing_ok=True)
+            for installed in (self._library, self._smi):
+                installed.unlink(missing_ok=True)
             return
         with state.changing(self._state) as node:
             node.driver_condition = state.DRIVER_CONDITIONS.index(condition)
-        # Copies: other users of the node cannot read the cache of whoever made it.
-        install.program(build.library(), node_library)
-        install.program(Path(__file__).with_name("nvidia_smi.py"), smi)
+        self._install()
+
+    def _install(self) -> None:
+        """Copies: other users of the node cannot read the cache of whoever made it."""
+        install.program(build.library(), self._library)
+        install.program(Path(__file__).with_name("nvidia_smi.py"), self._smi)
 
     def show(self) -> dict[str, Any]:
         """What the node is now: driver, GPUs, instances, processes, faults, number of writes."""
         shown = records.show(state.read(self._state))
-        missing = not (self.directory / "lib" / build.SONAME).exists()
+        missing = not self._library.exists()
         return {"directory": str(self.directory), **shown, **({"driver": "missing"} if missing else {})}
 
     def hold(
@@ -179,9 +186,9 @@ class SimNode:
             cgroup=cgroup,
         )
 
-    def release(self, pid: int) -> None:
-        """End a process that `hold` started here. Raises SimError when it is none of this node's."""
-        if not holders.end(self._state, pid):
+    def release(self, pid: int, missing_ok: bool = False) -> None:
+        """End a process that `hold` started here. Raises SimError when it is none of this node's (any more)."""
+        if not holders.end(self._state, pid) and not missing_ok:
             raise SimError(f"process {pid} holds no GPU of {self.directory}")
 
     def holders(self) -> list[int]:
@@ -221,6 +228,7 @@ class SimNode:
         """
         node = state.read(self._state)
         indices = [records.gpu_index(node, gpu) for gpu in gpus]
+        known = services.units(self.directory)
         service = services.declare(
             self.directory,
             name,
@@ -234,7 +242,12 @@ class SimNode:
             enabled=enabled,
         )
         if start:
-            service.start()
+            try:
+                service.start()
+            except SimError:
+                if service.unit not in known:
+                    services.remove(self.directory, service.unit)
+                raise
         return service
 
     def services(self) -> list[Service]:
@@ -260,6 +273,7 @@ class SimNode:
         hypervisor: bool | None = None,
         requires_reset: bool | None = None,
         remap_pending: bool | None = None,
+        clear: bool = False,
     ) -> None:
         """Make something go wrong. What is None stays as it is.
 
@@ -277,12 +291,23 @@ class SimNode:
                 change stays pending until a reboot.
             requires_reset: the GPU answers 16 until it is reset.
             remap_pending: rows of its memory are to be remapped at the next reset; until then it works on.
+            clear: undo every fault first.
 
         Raises:
-            SimError: no such GPU, call or error.
+            SimError: no such GPU, call or error, or a number out of range.
         """
+        if error is None and hang_s is None and not kill and call is not None:
+            raise SimError("a fault of a call is an error, a hang or a kill", next="give error, hang_s or kill")
         with state.changing(self._state) as node:
             index = None if gpu is None else records.gpu_index(node, gpu)
+            wanted = None
+            if error is not None or hang_s is not None or kill:
+                wanted = faults.Wanted(index, call, error, times, hang_s, skip, late, kill)
+                wanted.check(node)  # before anything is changed
+            if clear:
+                faults.clear(node)
+            if wanted is not None:
+                faults.add(node, wanted)
             faults.set_conditions(
                 node,
                 index,
@@ -291,12 +316,6 @@ class SimNode:
                 requires_reset=requires_reset,
                 remap_pending=remap_pending,
             )
-            if error is not None or hang_s is not None or kill:
-                faults.add(
-                    node, index, call=call, error=error, times=times, hang_s=hang_s, skip=skip, late=late, kill=kill
-                )
-            elif call is not None:
-                raise SimError("a fault of a call is an error, a hang or a kill", next="give error, hang_s or kill")
 
     def clear_faults(self) -> None:
         """Undo every `fault`."""
@@ -340,13 +359,6 @@ class SimNode:
         """Let a call (None: every call) take that long. Raises SimError when there is no such call."""
         with state.changing(self._state) as node:
             faults.set_latency(node, call, microseconds)
-
-    def _give_to(self, owner: int) -> None:
-        for path in [self.directory, *self.directory.rglob("*")]:
-            try:
-                os.chown(path, owner, -1, follow_symlinks=False)
-            except PermissionError:
-                raise SimError(f"only root can give {self.directory} to user {owner}") from None
 
 
 def _check_condition(condition: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 
 from . import state as layout
 from .errors import SimError
@@ -25,36 +26,47 @@ ERRORS = {
     "UNKNOWN": 999,
 }
 
+_MOST = 2**31
+_LONGEST_S = 10**9  # three decades
 
-def add(
-    node: layout.State,
-    gpu: int | None,
-    *,
-    call: str | None,
-    error: str | int | None,
-    times: int | None,
-    hang_s: float | None,
-    skip: int = 0,
-    late: bool = False,
-    kill: bool = False,
-) -> None:
-    """Let a call fail, hang or kill its caller. Raises SimError when there is no such call or error, or no room."""
-    if call is None and gpu is None:
-        raise SimError("a fault is about a GPU, a call, or both", next="give gpu or call")
-    if times is not None and times < 1:
-        raise SimError(f"a fault cannot happen {times} times")
-    if skip < 0:
-        raise SimError(f"{skip} calls cannot pass before the fault")
-    code = _error(error)
-    _check_call(node, call)
+
+@dataclass(frozen=True)
+class Wanted:
+    """A fault of calls: one of these fails, hangs or kills its caller. gpu None: of any, and of calls about none."""
+
+    gpu: int | None
+    call: str | None
+    error: str | int | None
+    times: int | None
+    hang_s: float | None
+    skip: int = 0
+    late: bool = False
+    kill: bool = False
+
+    def check(self, node: layout.State) -> None:
+        """Raises SimError when it cannot be: no such call or error, or a number out of range."""
+        if self.call is None and self.gpu is None:
+            raise SimError("a fault is about a GPU, a call, or both", next="give gpu or call")
+        if self.times is not None and not 0 < self.times < _MOST:
+            raise SimError(f"a fault cannot happen {self.times} times")
+        if not 0 <= self.skip < _MOST:
+            raise SimError(f"{self.skip} calls cannot pass before the fault")
+        if self.hang_s is not None and not 0 <= self.hang_s <= _LONGEST_S:
+            raise SimError(f"a call cannot hang {self.hang_s} seconds", next=f"at most {_LONGEST_S}")
+        _code(self.error)
+        _check_call(node, self.call)
+
+
+def add(node: layout.State, wanted: Wanted) -> None:
+    """Enter a fault that was checked. Raises SimError when there is no room."""
     for fault in node.faults:
         if not fault.used:
-            fault.call = (call or "").encode()
-            fault.gpu = -1 if gpu is None else gpu
-            fault.error = code
-            fault.times = -1 if times is None else times
-            fault.hang_us = int((hang_s or 0) * 1e6)
-            fault.skip, fault.late, fault.kill = skip, int(late), int(kill)
+            fault.call = (wanted.call or "").encode()
+            fault.gpu = -1 if wanted.gpu is None else wanted.gpu
+            fault.error = _code(wanted.error)
+            fault.times = -1 if wanted.times is None else wanted.times
+            fault.hang_us = int((wanted.hang_s or 0) * 1e6)
+            fault.skip, fault.late, fault.kill = wanted.skip, int(wanted.late), int(wanted.kill)
             fault.used = 1
             return
     raise SimError(f"at most {layout.MAX_FAULTS} faults at once", next="clear those that are over")
@@ -98,13 +110,13 @@ def set_latency(node: layout.State, call: str | None, microseconds: int) -> None
             node.latency_us[index] = microseconds
 
 
-def _error(error: str | int | None) -> int:
+def _code(error: str | int | None) -> int:
     if error is None:
         return 0
     text = str(error).upper().removeprefix("NVML_ERROR_")
     if text in ERRORS:
         return ERRORS[text]
-    if text.isdigit() and 0 < int(text) < 1000:
+    if text.isdecimal() and 0 < int(text) < 1000:
         return int(text)
     raise SimError(f"{error!r} is no error of NVML", next=f"use a code or one of: {', '.join(ERRORS)}")
 

@@ -14,6 +14,7 @@ from . import build
 from . import state as layout
 from .errors import HoldRefused, SimError
 
+MAX_UID = 2**32 - 1  # which itself means "as it is" to the kernel
 _GRACE_S = 5.0
 _START_LIMIT_S = 30
 
@@ -38,6 +39,27 @@ class Holder(int):
         end(self._state, self)
 
 
+def words_of(command: str | None, otherwise: str) -> list[str]:
+    """The words of a command line, `otherwise` where there is none. Raises SimError."""
+    try:
+        words = shlex.split(command or "")
+    except ValueError as problem:
+        raise SimError(f"{command!r} is no command line: {problem}", next="close its quotation marks") from None
+    if any("\0" in word for word in words):
+        raise SimError(f"{command!r} is no command line: it holds a zero byte")
+    return words or [otherwise]
+
+
+def check_user(uid: int | None) -> None:
+    """Raises SimError when no user can have that number, or a process of theirs cannot be made here."""
+    if uid is None:
+        return
+    if not 0 <= uid < MAX_UID:
+        raise SimError(f"no user has the number {uid}", next=f"name a uid from 0 to {MAX_UID - 1}")
+    if os.geteuid() not in (0, uid):
+        raise SimError(f"only root can make what belongs to user {uid}", next="leave the user out, or be root")
+
+
 def living(node: layout.State) -> list[layout.Process]:
     """The node's processes that exist: a pid that another process has by now does not count."""
     return [process for process in node.processes if process.used and _start_time(process.pid) == process.start_time]
@@ -60,7 +82,8 @@ def start(
         raise SimError(f"a process cannot be {kind!r}", next=f"use one of: {', '.join(layout.KINDS)}")
     if memory_mib < 0 or (gpus is None and mig_uuid is None):
         raise SimError("a holder needs a GPU or a MIG device, and a size of 0 MiB or more")
-    words = shlex.split(command) if command else [build.HOLDER]
+    check_user(user)
+    words = words_of(command, build.HOLDER)
     settings = {
         "MIGPROV_HOLD_STATE": str(state),
         "MIGPROV_HOLD_GPU": "-1" if mig_uuid or gpus is None else ",".join(map(str, gpus)),

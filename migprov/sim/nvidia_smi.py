@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -144,7 +145,7 @@ def choose(nvml: Nvml, wanted: str) -> list[ctypes.c_void_p]:
     """
     if not wanted:
         return nvml.devices(range(nvml.count()))
-    parts = wanted.lower().split(",")
+    parts = [part.strip() for part in wanted.lower().split(",")]
     if all(part.isdigit() for part in parts):
         found = nvml.devices(index for index in range(nvml.count()) if str(index) in parts)
     else:
@@ -302,6 +303,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has enough ends it without a word
     try:
         status = main(sys.argv[1:])
     except Failure as failure:

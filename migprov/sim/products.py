@@ -128,7 +128,8 @@ def parse(gpus: str) -> list[Product]:
         match = re.fullmatch(r"\s*(?:(\d+)\s*[xX]\s*)?([A-Za-z].*?)\s*", part)
         if not match or match[1] == "0" * len(match[1] or "."):
             raise SimError(f"{part.strip()!r} is not a number of GPUs", next="write for example 3xA100-80GB,1xT4")
-        found += [find(match[2])] * int(match[1] or 1)
-    if len(found) > MAX_GPUS:
-        raise SimError(f"{len(found)} GPUs in one node: at most {MAX_GPUS}")
+        product, count = find(match[2]), int(match[1] or 1)
+        if len(found) + count > MAX_GPUS:
+            raise SimError(f"{len(found) + count} GPUs in one node: at most {MAX_GPUS}")
+        found += [product] * count
     return found

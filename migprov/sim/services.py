@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shlex
 import signal
 import subprocess
 import time
@@ -20,6 +19,7 @@ from typing import Any
 from . import build, install
 from . import state as layout
 from .errors import SimError
+from .holders import words_of
 
 _LIMIT_S = 60.0
 FAILS = ("start", "stop")
@@ -37,7 +37,13 @@ class Service:
 
     def start(self) -> None:
         """Start it and wait until its process holds its GPUs. Raises SimError."""
-        self._systemctl("start")
+        try:
+            self._systemctl("start")
+        except SimError as error:
+            refusal = _record(self._node, self.unit).get("refusal")
+            if refusal is None or self._settings()["fails"] == "start":
+                raise
+            raise SimError(f"{self.unit} does not start: {refusal}") from error
 
     def stop(self) -> None:
         """Stop it and wait until it has ended. Raises SimError."""
@@ -47,8 +53,10 @@ class Service:
         """Let `start` or `stop` of it fail from now on; None: neither. Raises SimError."""
         if verb not in (None, *FAILS):
             raise SimError(f"what fails of a service is {' or '.join(FAILS)}, not {verb!r}")
-        path = self._node / "units" / f"{self.unit}.json"
-        _write(path, {**json.loads(path.read_text()), "fails": verb})
+        _write(self._node / "units" / f"{self.unit}.json", {**self._settings(), "fails": verb})
+
+    def _settings(self) -> dict[str, Any]:
+        return dict(json.loads((self._node / "units" / f"{self.unit}.json").read_text()))
 
     @property
     def active(self) -> bool:
@@ -96,15 +104,17 @@ def declare(
     enabled: bool,
 ) -> Service:
     """Write a unit of the node in the folder `node`. Raises SimError when it is no good one."""
-    unit = name if name.endswith(".service") else f"{name}.service"
+    unit = _unit(name)
     if "/" in unit or unit.startswith(".") or not unit.isprintable():
         raise SimError(f"{name!r} cannot be the name of a service")
-    if kind not in layout.KINDS or memory_mib < 0:
+    if kind not in layout.KINDS:
         raise SimError(f"a process cannot be {kind!r}", next=f"use one of: {', '.join(layout.KINDS)}")
+    if memory_mib < 0:
+        raise SimError(f"a process cannot hold {memory_mib} MiB")
+    words = words_of(command, f"/usr/bin/{unit.removesuffix('.service')}")
     folders(node)
     install.program(build.holder(), node / "lib" / build.HOLDER)
     install.program(Path(__file__).with_name("systemctl.py"), node / "bin" / "systemctl")
-    words = shlex.split(command) if command else [f"/usr/bin/{unit.removesuffix('.service')}"]
     settings = {
         "description": f"{unit.removesuffix('.service')}, simulated",
         "command": words,
@@ -133,7 +143,7 @@ def folders(node: Path) -> None:
         if not folder.is_dir():
             folder.mkdir(mode=0o755)
             if os.geteuid() == 0:
-                os.chown(folder, owner.st_uid, owner.st_gid)
+                os.chown(folder, owner.st_uid, owner.st_gid, follow_symlinks=False)  # whoever owns the node can move it
 
 
 def units(node: Path) -> list[str]:
@@ -141,12 +151,20 @@ def units(node: Path) -> list[str]:
     return sorted(path.name.removesuffix(".json") for path in (node / "units").glob("*.json"))
 
 
+def _unit(name: str) -> str:
+    return name if name.endswith(".service") else f"{name}.service"
+
+
+def exists(node: Path, name: str) -> bool:
+    """Whether a service of that name was declared."""
+    return _unit(name) in units(node)
+
+
 def find(node: Path, name: str) -> Service:
     """The unit of that name. Raises SimError."""
-    unit = name if name.endswith(".service") else f"{name}.service"
-    if unit not in units(node):
-        raise SimError(f"{node} has no service {unit}", next="see `migprov sim service`")
-    return Service(node, unit)
+    if not exists(node, name):
+        raise SimError(f"{node} has no service {_unit(name)}", next="see `migprov sim service`")
+    return Service(node, _unit(name))
 
 
 def boot(node: Path) -> None:
@@ -159,13 +177,22 @@ def boot(node: Path) -> None:
 
 def supervisors(node: Path) -> list[int]:
     """The pids of the processes that keep active units running."""
-    found = []
-    for unit in units(node):
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            record: dict[str, Any] = json.loads((node / "run" / f"{unit}.json").read_text())
-            if _runs(record):
-                found.append(int(record["supervisor"]))
-    return found
+    records = [_record(node, unit) for unit in units(node)]
+    return [int(record["supervisor"]) for record in records if _runs(record)]
+
+
+def _record(node: Path, unit: str) -> dict[str, Any]:
+    """What the supervisor of a unit wrote down; nothing where none did."""
+    try:
+        return dict(json.loads((node / "run" / f"{unit}.json").read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def remove(node: Path, unit: str) -> None:
+    """Forget a unit that does not run."""
+    for path in (node / "units" / f"{unit}.json", node / "run" / f"{unit}.json"):
+        path.unlink(missing_ok=True)
 
 
 def cut_off(node: Path) -> None:
@@ -203,6 +230,8 @@ def _runs(record: dict[str, Any]) -> bool:
 
 def _write(path: Path, settings: dict[str, Any]) -> None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(settings, indent=1))
-    fresh.chmod(0o644)
+    fresh.unlink(missing_ok=True)
+    with fresh.open("x") as file:  # a new file, see install.py
+        json.dump(settings, file, indent=1)
+        os.fchmod(file.fileno(), 0o644)
     fresh.rename(path)

@@ -8,6 +8,7 @@ this file too: it starts the service's process, starts it again when it ends and
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -120,7 +121,7 @@ class Supervisor:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         refusal = self.begin()
         if refusal:
-            write_record(self.unit, result="exit-code")
+            write_record(self.unit, result="exit-code", refusal=refusal)
             return tell(refusal)
         tell("ok")
         result = self.watch()
@@ -201,7 +202,8 @@ class Supervisor:
 
 def tell(text: str) -> int:
     """To whoever started the unit; then nobody waits for this process any more."""
-    os.write(1, text.encode() + b"\n")
+    with contextlib.suppress(BrokenPipeError):  # --no-block: nobody waited at all
+        os.write(1, text.encode() + b"\n")
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     return OK if text == "ok" else FAILED
@@ -298,10 +300,13 @@ def show(unit: str, properties: str, bare: bool) -> None:
             print(rows[name] if bare else f"{name}={rows[name]}")
 
 
-def list_units(everything: bool, legend: bool) -> None:
+def list_units(everything: bool, legend: bool, types: str) -> None:
     rows = []
-    for name in sorted(os.listdir(path("", "units"))):
-        unit = name[: -len(".json")]
+    folder = path("", "units")
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        unit, suffix = os.path.splitext(name)
+        if suffix != ".json" or (types and unit.rpartition(".")[2] not in types.split(",")):
+            continue
         now = state(unit)
         if everything or now["ActiveState"] != "inactive":
             about = (load(unit) or {}).get("description", "")
@@ -326,6 +331,8 @@ def parse(arguments: list[str]) -> tuple[str, list[str], dict[str, str]]:
             break
         name, equals, value = word.partition("=")
         if name in ("-p", "--property", "-t", "--type"):
+            if not equals and not rest:
+                raise Failure(f"systemctl: option '{name}' requires an argument")
             options[{"-p": "--property", "-t": "--type"}.get(name, name)] = value if equals else rest.pop(0)
         elif name in ("-q", "--quiet", "--value", "--all", "-a", "--no-legend", "--no-pager", "--plain", "--no-block"):
             options[{"-q": "--quiet", "-a": "--all"}.get(name, name)] = ""
@@ -346,7 +353,7 @@ def main(arguments: list[str]) -> int:
         return Supervisor(arguments[1], load(arguments[1]) or {}).run()
     verb, units, options = parse(arguments)
     if verb == "list-units":
-        list_units("--all" in options, "--no-legend" not in options)
+        list_units("--all" in options, "--no-legend" not in options, options.get("--type", ""))
         return OK
     if verb == "is-active":
         return is_active(units, "--quiet" in options)

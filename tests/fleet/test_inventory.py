@@ -177,6 +177,7 @@ def test_a_passphrase_goes_to_the_key(write: Write) -> None:
         ("ansible_ssh_common_args: 'bastion'", "ansible_ssh_common_args"),
         ('ansible_ssh_extra_args: "-o \'open"', "ansible_ssh_extra_args"),
         ("ansible_ssh_common_args: '-o \"UserKnownHostsFile=/a /b\"'", "ansible_ssh_common_args"),
+        ("""ansible_ssh_common_args: '-o "UserKnownHostsFile=/a''b"'""", "ansible_ssh_common_args"),
         ("ansible_ssh_executable: /opt/ssh", "ansible_ssh_executable"),
         ("ansible_host: '{{ not_set_anywhere }}'", "ansible_host"),
         ("ansible_port: many", "ansible_port"),

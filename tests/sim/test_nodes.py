@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from migprov.sim.driver import SimNode
 from migprov.sim.nodes import Fleet, FleetNode, SimNodesRequestError, SshdMissingError, open_fleet, up
 from migprov.sim.nodes import sshd as sshd_module
 from migprov.sim.nodes.processes import Process, identify, offspring
@@ -231,6 +233,49 @@ def test_a_start_that_is_broken_off_leaves_nothing(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "fleet").exists()
 
 
+def test_a_start_that_is_killed_can_be_ended_and_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            monkeypatch.setattr(SimNode, "create", kill)
+            up(tmp_path / "fleet", nodes=2, gpus="1xT4")
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert (tmp_path / "fleet" / "nodes").is_dir()
+    half = open_fleet(tmp_path / "fleet")
+    assert half is not None
+    half.down()
+    assert not (tmp_path / "fleet").exists()
+
+
+def test_of_two_starts_in_one_folder_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[str] = []
+
+    def other(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        with pytest.raises(SimNodesRequestError) as caught:
+            up(tmp_path / "fleet", nodes=1, gpus="1xT4")
+        refused.append(str(caught.value))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SimNode, "create", other)
+    with pytest.raises(KeyboardInterrupt):
+        up(tmp_path / "fleet", nodes=1, gpus="1xT4")
+    assert refused and "is at work in" in refused[0]
+    assert not (tmp_path / "fleet").exists()
+
+
+@pytest.mark.parametrize("name", ["a%2Fb", "a${HOME}", 'a"b', "file", "file/fleet", "x" * 300])
+def test_folders_that_cannot_be(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SimNodesRequestError):
+        up(tmp_path / name, nodes=1, gpus="1xT4")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_folder_in_use_is_refused(make_fleet: Up, tmp_path: Path) -> None:
     fleet = make_fleet(gpus="1xT4")
     with pytest.raises(SimNodesRequestError, match=r"run in .* already"):
@@ -313,7 +358,13 @@ def test_a_node_with_a_python_of_its_own(make_fleet: Up) -> None:
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
-    for options in ({"nodes": 0}, {"gpus": []}, {"user": "no-such-user-here"}, {"python": "/no/such/python"}):
+    for options in (
+        {"nodes": 0},
+        {"gpus": []},
+        {"user": "no-such-user-here"},
+        {"python": "/no/such/python"},
+        {"python": "/etc"},
+    ):
         with pytest.raises(SimNodesRequestError):
             up(tmp_path / "fleet", **options)  # type: ignore[arg-type]
         assert not (tmp_path / "fleet").exists()

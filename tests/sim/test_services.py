@@ -129,10 +129,50 @@ def test_services_that_fail(make_node: Callable[..., SimNode]) -> None:
     assert not service.active
     service.fail(None)
     node.fault(0, lost=True)
-    with pytest.raises(SimError, match="control process exited"):
+    with pytest.raises(SimError, match=r"nvidia-dcgm\.service does not start: the GPU is lost"):
+        service.start()
+    service.fail("start")
+    with pytest.raises(SimError, match="control process exited"):  # not for the reason of before
         service.start()
     with pytest.raises(SimError, match="fails"):
         service.fail("reload")
+
+
+def test_a_service_that_never_started_is_not_declared(make_node: Callable[..., SimNode]) -> None:
+    node = make_node()
+    with pytest.raises(SimError, match="there is no such MIG device"):
+        node.service("asr", mig_uuid="MIG-none", kind="compute")
+    assert node.services() == []
+    node.service("asr")
+    with pytest.raises(SimError, match="has a service asr already"):
+        CliRunner().invoke(command, ["service", "-n", str(node.directory), "asr"], catch_exceptions=False)
+
+
+def test_a_start_for_which_nobody_waits(make_node: Callable[..., SimNode]) -> None:
+    """As migprov starts services at boot; whoever asked for it has ended before it is under way."""
+    node = make_node()
+    service = node.service("nvidia-dcgm", restart=True, start=False)
+    assert systemctl(node, "start", "--no-block", "nvidia-dcgm") == (0, "", "")
+    until(node.holders)
+    first = node.holders()
+    os.kill(first[0], signal.SIGKILL)
+    until(lambda: node.holders() not in ([], first))  # somebody looks after it
+    assert service.active
+    service.stop()
+    assert node.holders() == []
+
+
+@pytest.mark.parametrize("words", [["-p"], ["show", "--property"], ["list-units", "-t"]])
+def test_an_option_without_its_value(make_node: Callable[..., SimNode], words: list[str]) -> None:
+    code, _, complaint = systemctl(make_node(), *words)
+    assert (code, complaint) == (1, f"systemctl: option '{words[-1]}' requires an argument")
+
+
+def test_the_types_of_units(make_node: Callable[..., SimNode]) -> None:
+    node = make_node()
+    node.service("asr")
+    assert "asr.service" in systemctl(node, "list-units", "--type=service,socket", "--no-legend")[1]
+    assert systemctl(node, "list-units", "--type=socket", "--no-legend") == (0, "", "")
 
 
 def test_a_reboot_starts_what_is_enabled(make_node: Callable[..., SimNode]) -> None:

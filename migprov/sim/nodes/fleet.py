@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pwd
+import shlex
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +19,7 @@ from migprov.sim.nodes import inventory, keys, record, sshd, sudo
 from migprov.sim.nodes.errors import SimNodesError, SimNodesRequestError
 from migprov.sim.nodes.node import START_SECONDS, FleetNode, interpreter_for, running_on, stop, unstoppable
 
-_FILES = (record.NAME, "inventory.yml", "known_hosts", "id_ed25519", "id_ed25519.pub")
+_FILES = ("inventory.yml", "known_hosts", "id_ed25519", "id_ed25519.pub", record.NAME)  # the record last
 _PORT_ATTEMPTS = 5
 _EACH_SECONDS = 0.2  # more, for each of hundreds of servers that start at once
 
@@ -44,6 +47,12 @@ class Fleet:
         """The private key that every node lets in."""
         return self.directory / "id_ed25519"
 
+    @property
+    def as_record(self) -> record.Record:
+        """What a later command must know of it."""
+        nodes = [record.NodeRecord(n.name, n.port, n.sudo, n.interpreter) for n in self.nodes]
+        return record.Record(self.user, nodes)
+
     def __enter__(self) -> Fleet:
         return self
 
@@ -69,8 +78,7 @@ class Fleet:
 
     def write(self) -> None:
         """Write the record, inventory and known_hosts of what the fleet is now."""
-        nodes = [record.NodeRecord(n.name, n.port, n.sudo, n.interpreter) for n in self.nodes]
-        record.write(self.directory, record.Record(self.user, nodes))
+        record.write(self.directory, self.as_record)
         hosts = [
             inventory.Host(n.name, n.host, n.port, n.home / ".ansible/tmp", n.directory, n.interpreter, n.host_key)
             for n in self.nodes
@@ -121,24 +129,26 @@ def up(
     login = _login(user)
     if nodes < 1 or not kinds:
         raise SimNodesRequestError(f"{nodes} nodes with {len(kinds)} lists of GPUs: at least one of each.")
-    _claim(root)
+    _check_name(root)
     fleet = Fleet(root, login)
-    try:
-        if login != _me():
-            _check_reachable(root, login)
-        client_key = keys.write_pair(fleet.key, "migprov sim")
-        kind = sudo or ("real" if os.geteuid() == 0 else "simulated")
-        for number, port in enumerate(sshd.free_ports(nodes), start=1):
-            name = f"gpu{number:0{len(str(nodes))}}"
-            fleet.nodes.append(_describe(fleet, name, port, kind, python))
-        for number, node in enumerate(fleet.nodes):
-            _create_driver(node, kinds[number % len(kinds)], driver_version)
-            node.build(client_key)
-        fleet.write()
-        _start(fleet)
-    except BaseException:
-        fleet.down()
-        raise
+    kind = sudo or ("real" if os.geteuid() == 0 else "simulated")
+    for number, port in enumerate(sshd.free_ports(nodes), start=1):
+        name = f"gpu{number:0{len(str(nodes))}}"
+        fleet.nodes.append(_describe(fleet, name, port, kind, python))
+    with _alone(root):
+        _claim(fleet)
+        try:
+            if login != _me():
+                _check_reachable(root, login)
+            client_key = keys.write_pair(fleet.key, "migprov sim")
+            for number, node in enumerate(fleet.nodes):
+                _create_driver(node, kinds[number % len(kinds)], driver_version)
+                node.build(client_key)
+            fleet.write()
+            _start(fleet)
+        except BaseException:
+            fleet.down()
+            raise
     return fleet
 
 
@@ -218,29 +228,66 @@ def _login(user: str | None) -> str:
         raise SimNodesRequestError(f"There is no user {user} on this machine.") from None
 
 
-def _claim(root: Path) -> None:
-    """Make sure that `root` is a folder for a new fleet; what an ended fleet left in it goes."""
+def _check_name(root: Path) -> None:
+    if "%" in str(root) or "${" in str(root):
+        raise SimNodesRequestError(
+            f"{root}: OpenSSH expands % and ${{...}} in the names of its files.",
+            next="choose another directory (--dir)",
+        )
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Make the folder, and keep every other `up` out of it. The kernel lets the next one in when this one dies."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as problem:
+        raise SimNodesRequestError(
+            f"Simulated nodes cannot be made in {root}: {problem.strerror}.", next="choose another directory (--dir)"
+        ) from None
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SimNodesRequestError(
+                f"Another `migprov sim up` is at work in {root}.",
+                next="wait for it, or choose another directory (--dir)",
+            ) from None
+        yield
+    finally:
+        os.close(folder)
+
+
+def _claim(fleet: Fleet) -> None:
+    """Write down whose the folder is, so that from now on `down` finds it; what an ended fleet left there goes."""
+    root = fleet.directory
     known = open_fleet(root)
     if known is not None:
         if running_on(known.nodes):
             raise SimNodesRequestError(
                 f"Simulated nodes run in {root} already.",
-                next=f"end them first: migprov sim down --dir {root}",
+                next=f"end them first: migprov sim down --dir {shlex.quote(str(root))}",
             )
-        _remove(root)
-    elif root.exists() and (not root.is_dir() or any(root.iterdir())):
+        _empty(root)
+    elif any(not record.is_draft(path) for path in root.iterdir()):
         raise SimNodesRequestError(
             f"{root} is there already and holds no simulated nodes.", next="choose another directory (--dir)"
         )
-    root.mkdir(parents=True, exist_ok=True)
+    record.write(root, fleet.as_record)
+
+
+def _empty(root: Path) -> None:
+    shutil.rmtree(root / "nodes", ignore_errors=True)
+    for path in (*(root / name for name in _FILES), *filter(record.is_draft, root.iterdir())):
+        path.unlink(missing_ok=True)
 
 
 def _remove(root: Path) -> None:
-    shutil.rmtree(root / "nodes", ignore_errors=True)
-    for name in _FILES:
-        (root / name).unlink(missing_ok=True)
-    if root.is_dir() and not any(root.iterdir()):
-        root.rmdir()
+    with contextlib.suppress(FileNotFoundError):  # another `down` was faster
+        _empty(root)
+        if not any(root.iterdir()):
+            root.rmdir()
 
 
 def _check_reachable(root: Path, user: str) -> None:

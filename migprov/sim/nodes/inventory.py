@@ -29,7 +29,7 @@ class Host:
 
 def quoted(path: Path) -> str:
     """A path as the value of an option of `ssh`, which splits it at spaces otherwise."""
-    return f'"{path}"' if " " in str(path) else str(path)
+    return f'"{path}"' if {" ", "'"} & set(str(path)) else str(path)
 
 
 def known_hosts(hosts: Iterable[Host]) -> str:

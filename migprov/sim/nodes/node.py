@@ -132,7 +132,7 @@ class FleetNode:
     def launch(self) -> None:
         """Start its server, without waiting for it."""
         power.booted(self.directory)
-        self._child = sshd.start(self.directory)
+        self._child = sshd.start(self.directory, {MARK: self.mark})
 
     def wait(self, deadline: float | None = None) -> bool:
         """Wait until it answers; False when another process has taken its port (see `sshd.wait`)."""
@@ -244,6 +244,6 @@ def interpreter_for(directory: Path, python: str) -> str:
         found = shutil.which("python3", path=f"/usr/bin:{STANDARD_PATH}")
         # Ours may be that of a virtual environment, which is nothing without its folder.
         return found or str(Path(sys.executable).resolve())
-    if not os.access(python, os.X_OK):
+    if not (os.path.isfile(python) and os.access(python, os.X_OK)):
         raise SimNodesRequestError(f"There is no Python at {python}.")
     return str(Path(python).absolute())

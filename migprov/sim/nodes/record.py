@@ -38,6 +38,11 @@ def write(directory: Path, fleet: Record) -> None:
     _write(directory / NAME, {"version": 1, **asdict(fleet)})
 
 
+def is_draft(path: Path) -> bool:
+    """Whether it is a record that was never finished, of a command that was killed."""
+    return path.name.startswith(f".{NAME}.")
+
+
 def read(directory: Path) -> Record | None:
     """The fleet of `directory`, or `None` when there is none.
 
@@ -48,7 +53,7 @@ def read(directory: Path) -> Record | None:
     try:
         data = json.loads(path.read_text())
         return Record(data["user"], [NodeRecord(**node) for node in data["nodes"]])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise SimNodesRequestError(f"{path} cannot be read as a fleet of simulated nodes: {problem!r}") from problem

@@ -88,8 +88,11 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def start(directory: Path) -> subprocess.Popen[bytes]:
-    """Start the server of the node in `directory`, in the background of the whole machine."""
+def start(directory: Path, mark: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the server of the node in `directory`, in the background of the whole machine.
+
+    By `mark`, in its environment, it is found until it has written its pid.
+    """
     if os.geteuid() == 0:
         # Where sshd, when root runs it, locks away the part of itself that talks to strangers.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
@@ -102,7 +105,7 @@ def start(directory: Path) -> subprocess.Popen[bytes]:
             cwd="/",
             start_new_session=True,
             # Nothing of the caller's environment belongs on a node.
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **mark},
         )
 
 
