@@ -25,7 +25,9 @@ class MigprovError(Exception):
         self.next = next
 
     def __str__(self) -> str:
-        return f"{self.message.rstrip('.')}. Next: {self.next}" if self.next else self.message
+        if not self.next:
+            return self.message
+        return f"{self.message}{'' if self.message.endswith(('.', '?')) else '.'} Next: {self.next}"
 
     def to_json(self) -> dict[str, Any]:
         """The `error` object of a reply: `code`, `message` and `next`."""

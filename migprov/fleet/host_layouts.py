@@ -51,7 +51,7 @@ class LayoutFiles:
         try:
             return HostLayout(self._read(path).layout(name[1]), path, name[1])
         except LayoutError as error:
-            raise LayoutFileError(f"{host.name}: {error}", next=error.next) from error
+            raise LayoutFileError(f"{host.name}: {error}") from error  # its text has the hints
         except AnsibleError as error:
             raise LayoutFileError(f"{host.name}: {path} cannot be read: {first_line(error)}.") from error
 

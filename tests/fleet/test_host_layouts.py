@@ -119,6 +119,18 @@ def test_a_broken_file_is_told_once_for_all_its_hosts_with_its_line(tmp_path: Pa
     assert str(caught.value).count("layouts.yml:4") == 1
 
 
+def test_the_nearest_name_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "layouts.yml").write_text(LAYOUTS)
+    (tmp_path / "hosts").write_text("gpu[1:2] mig_layout=vioce mig_layouts_file=layouts.yml\n")
+    with pytest.raises(LayoutFileError) as caught:
+        open_inventory(tmp_path / "hosts").layouts()
+    assert (
+        str(caught.value)
+        .splitlines()[1]
+        .endswith("no layout named 'vioce'. Did you mean voice? Next: correct them, or leave them out with --limit")
+    )
+
+
 def test_groups_say_it_for_their_hosts_and_a_file_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "layouts.yml").write_text(LAYOUTS)
     (tmp_path / "hosts").write_text("[a]\na[1:500]\n[b]\nb1\n")
