@@ -106,7 +106,9 @@ def test_settings_of_ansible_cfg_change_no_roll(
     run = before(fleet).playbook("migprov.gpu.rollout", *SKIP, "-e", json.dumps(given), env=settings)
     assert run.rc == 2, run.output
     assert (run.hosts(STOP, "failed"), run.hosts(STOP, "skipped")) == (["gpu2"], ["gpu1"])
-    assert "the health gate is not passed" in run.of(STOP, "gpu2").result["msg"]
+    said = run.of(STOP, "gpu2").result["msg"]
+    assert "the health gate is not passed" in said
+    assert "  " not in said
 
 
 @pytest.mark.parametrize(("playbook", "steps"), [("rollout", "0"), ("rollout", [1, "x"]), ("rollback", "")])
