@@ -112,23 +112,36 @@ def test_room_is_left_for_the_largest_profile():
     assert [p.start for p in placed] == [6]
 
 
+def test_room_for_a_large_profile_counts_before_the_high_end():
+    card = A100.card
+    existing = [instance(card, "1g.10gb", 2, 1)]
+    placed = fit(card, existing, IDLE, [WantedInstance("1g.10gb")] * 2).placed
+    assert [p.start for p in placed] == [2, 3]  # at 6 it would block the last 3g.40gb
+    existing = [instance(card, "3g.40gb", 4, 1)]
+    placed = fit(card, existing, IDLE, [WantedInstance("3g.40gb"), WantedInstance("1g.10gb")]).placed
+    assert [p.start for p in placed] == [3, 4]  # at 2 it would leave as much
+
+
 def test_a_busy_instance_stays_even_if_more_idle_ones_go():
     card = A100.card
-    existing = [
-        instance(card, "2g.20gb", 4, 1),
-        instance(card, "1g.10gb", 0, 2),
-        instance(card, "1g.10gb", 1, 3),
-        instance(card, "1g.10gb", 2, 4),
-        instance(card, "1g.10gb", 3, 5),
-    ]
-    wanted = [WantedInstance("2g.20gb"), WantedInstance("3g.40gb")]
-    idle = fit(card, existing, IDLE, wanted)
-    assert [gi.gi_id for gi in idle.destroyed] == [2, 3, 4, 5]
+    existing = [instance(card, "1g.10gb", start, number) for number, start in enumerate((0, 4, 5), 1)]
     wanted = [WantedInstance("3g.40gb"), *[WantedInstance("1g.10gb")] * 2]
-    busy = fit(
-        card, existing, Busy(frozenset({1}), frozenset()), [WantedInstance("3g.40gb"), WantedInstance("2g.20gb")]
-    )
-    assert all(gi.gi_id != 1 for gi in busy.destroyed)
+    assert [gi.gi_id for gi in fit(card, existing, IDLE, wanted).destroyed] == [1]
+    busy = Busy(frozenset({1}), frozenset())
+    assert [gi.gi_id for gi in fit(card, existing, busy, wanted).destroyed] == [2, 3]
+
+
+@pytest.mark.parametrize("busy", [1, 2])
+def test_a_busy_compute_instance_stays_where_either_instance_would_do(busy):
+    card = A100.card
+    existing = [instance(card, "3g.40gb", start, number, [(0, 1), (1, 1)]) for start, number in ((0, 1), (4, 2))]
+    wanted = [
+        WantedInstance("3g.40gb", None, (WantedCompute("1c.3g.40gb"),) * 2),
+        WantedInstance("3g.40gb"),
+    ]
+    for order in (wanted, wanted[::-1]):
+        found = fit(card, existing, Busy(frozenset({busy}), frozenset({(busy, 0)})), order)
+        assert [p.kept.gi_id for p in found.placed if p.kept and not p.inside.destroy] == [busy]
 
 
 @pytest.mark.parametrize(
