@@ -64,6 +64,15 @@ def test_on_the_command_line(control: Control) -> None:
     assert "No rolls were begun" in control.run("status").out
 
 
+@pytest.mark.parametrize(
+    "given", ["mig_layout_name=seven", "mig_layout_file=x.yml", '{"mig_layout_config": []}', "mig_layout=seven"]
+)
+def test_a_layout_is_named_once(control: Control, given: str) -> None:
+    asked = Request((HOSTS,), str(control.layouts), "voice", extra=("a=1", given))
+    with pytest.raises(BadRequest, match=r"FILE and NAME say which layout, and so does -e mig_layout"):
+        rollout(asked)
+
+
 def test_extra_variables(tmp_path: Path) -> None:
     (tmp_path / "vars.yml").touch()
     given = extra.parse(

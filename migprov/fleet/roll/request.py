@@ -35,6 +35,10 @@ _OPTIONS = (
 )
 
 
+_NAMING = frozenset({"mig_layout", "mig_layout_name", "mig_layout_file", "mig_layout_config"})
+"""Variables that say which layout."""
+
+
 @dataclass(frozen=True)
 class Request:
     """A roll as it is asked for; paths may be relative to `cwd`.
@@ -134,6 +138,10 @@ def prepare(request: Request, *, copy: Path | None = None) -> Prepared:
     variables = extras.parse(asked.extra, asked.cwd)
     if any(isinstance(each, Mapping) and "mig_layout_steps" in each for each in variables):
         raise BadRequest("mig_layout_steps cannot be given as an extra variable here.", next="use --steps")
+    if asked.name and (
+        twice := sorted(_NAMING & {name for each in variables if isinstance(each, Mapping) for name in each})
+    ):
+        raise BadRequest(f"FILE and NAME say which layout, and so does -e {twice[0]}.", next="give one of them")
     inventory = open_inventory(asked.inventory, asked.limit)
     hosts = tuple(inventory.names())
     groups = {host: tuple(inventory.groups(host)) for host in hosts}
@@ -170,8 +178,7 @@ def _layout_file(path: Path, name: str) -> bytes:
 
 def _layout_in(variables: tuple[extras.Extra, ...]) -> bool:
     """Whether extra variables may name the layout; what stands in their files is left to Ansible."""
-    names = {"mig_layout", "mig_layout_file", "mig_layout_config"}
-    return any(isinstance(each, str) or names & set(each) for each in variables)
+    return any(isinstance(each, str) or _NAMING & set(each) for each in variables)
 
 
 def _path(cwd: str, path: str) -> str:

@@ -88,7 +88,9 @@ class Rollout:
             "mig_layout_change": f"{self.prepared.layout} {self._change}",
         }
         if request.kind == ROLLOUT and request.file and request.name:
-            told |= {"mig_layout_file": str(self._copy or request.file), "mig_layout_name": request.name}
+            file = str(self._copy or request.file)
+            # The entries that the inventory may have for a node do not count then.
+            told |= {"mig_layout_file": file, "mig_layout_name": request.name, "mig_layout_config": []}
         if request.drain is not None:
             told["mig_layout_drain"] = request.drain
         if request.timeout is not None:
