@@ -46,13 +46,9 @@ def _drain(options: dict[str, Any]) -> DrainOptions:
 def _resume(options: dict[str, Any]) -> ResumeOptions:
     from migprov.fleet.kubernetes import ResumeOptions
     from migprov.fleet.kubernetes.names import PLUGIN_PODS
-    from migprov.fleet.kubernetes.resources import devices
 
-    try:
-        for gpu in options["gpus"] or []:
-            _ = gpu["index"], gpu["mig_current"], devices(gpu)
-    except (KeyError, TypeError):
-        raise Refusal("gpus: must be the gpus that migprov.gpu.mig_info returns. Nothing was changed.") from None
+    if not all(_is_gpu(gpu) for gpu in options["gpus"] or []):
+        raise Refusal("gpus: must be the gpus that migprov.gpu.mig_info returns. Nothing was changed.")
     return ResumeOptions(
         gpus=options["gpus"],
         strategy=options["mig_strategy"],
@@ -60,3 +56,13 @@ def _resume(options: dict[str, Any]) -> ResumeOptions:
         timeout_s=options["timeout"],
         poll_s=options["poll"],
     )
+
+
+def _is_gpu(gpu: dict[str, Any]) -> bool:
+    from migprov.fleet.kubernetes.resources import devices
+
+    try:
+        devices(gpu)
+    except (KeyError, TypeError):
+        return False
+    return {"index", "mig_current"} <= set(gpu)
