@@ -22,6 +22,8 @@ def check(paths: Iterable[str | os.PathLike[str]], *, force: bool) -> None:
             raise BadRequest(f"{path} is named twice as a file to write")
         if os.path.isdir(path):
             raise BadRequest(f"{path} is a folder")
+        if _is_stream(path):
+            continue
         if os.path.lexists(path) and not force:
             raise BadRequest(f"{path} is there already", next="name another file, or overwrite it with --force")
         if not os.access(os.path.dirname(path), os.W_OK | os.X_OK):
@@ -29,13 +31,17 @@ def check(paths: Iterable[str | os.PathLike[str]], *, force: bool) -> None:
 
 
 def write(path: str | os.PathLike[str], text: str) -> None:
-    """Write a whole file or none of it.
+    """Write a whole file or none of it; into a pipe or a device, which is never replaced by a file.
 
     Raises:
         BadRequest: it cannot be written.
     """
     target = Path(os.path.realpath(path))
     try:
+        if _is_stream(path):
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            return
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as file:
             temporary = Path(file.name)
             try:
@@ -50,3 +56,8 @@ def write(path: str | os.PathLike[str], text: str) -> None:
                 raise
     except OSError as error:
         raise BadRequest(f"{target} cannot be written: {error.strerror or error}") from None
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    """Such as `/dev/null`, `/dev/stdout`, or a shell's `>(...)`."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)

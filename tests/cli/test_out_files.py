@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,3 +28,18 @@ def test_files_that_are_there_stay(tmp_path: Path) -> None:
     out_files.write(there, "new")
     assert there.read_text() == "new"
     assert list(tmp_path.iterdir()) == [there]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_pipe_stays_one(tmp_path: Path, force: bool) -> None:
+    """Nor is `/dev/null`, which root could do without even less."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()), daemon=True)
+    reader.start()
+    out_files.check([pipe], force=force)
+    out_files.write(pipe, "new")
+    reader.join(60)
+    assert got == ["new"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
