@@ -16,6 +16,7 @@ from .model import FleetCard, Instance, Place, Workload
 from .prices import Prices
 from .products import all_products
 from .strict_file import product_hint
+from .verdict import IDLE_MEMORY_MIB
 
 Spot = tuple[str, int]
 """A card: host and index."""
@@ -216,10 +217,19 @@ def _held(gpu: Mapping[str, Any], claimed: set[int | None], starts: set[int]) ->
         return odd
     unknown = list(_unclaimed(gpu, claimed, starts))
     if not unknown:
-        return None
+        return None if claimed else _hidden(gpu)
     names = ", ".join(_process(process) for process in unknown[:3])
     more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
     return f"{names}{more} {'is' if len(unknown) == 1 else 'are'} not in the workloads file"
+
+
+def _hidden(gpu: Mapping[str, Any]) -> str | None:
+    """Work that is out of sight, as in a container beside the driver's: its memory shows. Agents' own is no work."""
+    if gpu.get("mig_current"):
+        return None  # there each instance takes some by itself
+    agents = sum(process.get("memory_mib") or 0 for process in gpu.get("processes", ()))
+    used = (gpu.get("memory_used_mib") or 0) - agents
+    return f"{used} MiB of it are in use by nobody that was seen" if used > IDLE_MEMORY_MIB else None
 
 
 def _odd(gpu: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,8 @@ from .usage import Usage
 Kind = Literal["full", "hollow", "idle", "unknown"]
 """full: nothing smaller would do. hollow: something smaller would. idle: not used. unknown: too little is known."""
 
+IDLE_MEMORY_MIB = 128
+"""What a card uses that nobody uses, at most."""
 _MIB = 1024
 _SIZES_DIFFER = 1.05  # drivers and boards of one product differ by a little from the table
 
@@ -30,7 +32,7 @@ class Thresholds:
 
     headroom: float = HEADROOM
     memory: Literal["peak", "p95"] = "peak"
-    idle_memory_mib: int = 128
+    idle_memory_mib: int = IDLE_MEMORY_MIB
     idle_activity: float = 0.02
     min_samples: int = 10
     min_covered: float = 0.5

@@ -7,12 +7,11 @@ from typing import Any
 
 from ..capacity.account import Card, Holder, Part, part
 from ..capacity.model import WHOLE
-from ..capacity.verdict import Thresholds
+from ..capacity.verdict import IDLE_MEMORY_MIB
 from ..mig.drain import AGENTS
 from .plain import maybe_text, whole
 
 UNSEEN = "memory in use by nobody that was seen"
-_NOBODY_MIB = Thresholds().idle_memory_mib
 
 
 def cards(answers: Sequence[Mapping[str, Any]], price: float | None) -> tuple[list[Card], list[str]]:
@@ -49,7 +48,7 @@ def _card(host: str, gpu: Mapping[str, Any], price: float | None) -> Card:
 def _whole(product: str, gpu: Mapping[str, Any]) -> Part:
     used = whole(gpu.get("memory_used_mib"))
     holders = [_holder(each) for each in _workers(gpu)]
-    if not holders and (used or 0) > _NOBODY_MIB:
+    if not holders and (used or 0) > IDLE_MEMORY_MIB:
         # In another container than the driver's, it is not among those that compute.
         holders = [Holder(_name(each), None) for each in _open(gpu)] or [Holder(UNSEEN, used)]
     return part(product, WHOLE, None, holders, memory_mib=whole(gpu.get("memory_mib")), in_use_mib=used)

@@ -83,6 +83,19 @@ def test_agents_hold_nothing() -> None:
     assert held(found) == [None]
 
 
+def test_memory_of_work_that_is_out_of_sight_holds_the_card() -> None:
+    agent = process(7, unit="nvidia-dcgm.service", memory_mib=300)
+    seen = [
+        gpu(0, memory_used_mib=9830),
+        gpu(1, memory_used_mib=428, processes=[agent]),
+        gpu(2, memory_used_mib=4),
+        gpu(3, memory_used_mib=9830),
+        gpu(4, memory_used_mib=200, **HALVES),
+    ]
+    found = fleet([node("a", *seen)], [Workload("asr", 1000, runs_on=(Place("a", 3),))])
+    assert held(found) == ["9830 MiB of it are in use by nobody that was seen", None, None, None, None]
+
+
 def test_each_instance_needs_its_own_claim() -> None:
     seen = [node("a", gpu(0, **HALVES, processes=[process(1, gi_id=1), process(2, gi_id=2)]))]
     one = Workload("asr", 1000, runs_on=(Place("a", 0, 4),))
