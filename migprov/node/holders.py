@@ -91,7 +91,9 @@ def _places(files: Opened, minor: Optional[int]) -> List[Tuple[Optional[int], Op
 
 def _opener(pid: int, gi_id: Optional[int], ci_id: Optional[int]) -> Optional[Process]:
     who = processes.identity(pid)
-    return None if who is None or who.state in "ZX" else _process(who, None, gi_id, ci_id, "open")
+    if who is None or not processes.is_running(pid, who.start_ticks):
+        return None
+    return _process(who, None, gi_id, ci_id, "open")
 
 
 def _process(

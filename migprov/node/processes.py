@@ -114,7 +114,11 @@ def _open_below(pid: int, prefix: str) -> Optional[Set[str]]:
     folder = "/proc/%d/fd" % pid
     found: Set[str] = set()
     try:
-        for descriptor in os.listdir(folder):
+        descriptors = os.listdir(folder)
+        other = None if descriptors else _fd_of_a_thread(pid)
+        if other is not None:
+            folder, descriptors = other, os.listdir(other)
+        for descriptor in descriptors:
             target = _link(folder + "/" + descriptor)
             if target is None:
                 continue
@@ -127,6 +131,14 @@ def _open_below(pid: int, prefix: str) -> Optional[Set[str]]:
     except OSError:
         return None
     return found
+
+
+def _fd_of_a_thread(pid: int) -> Optional[str]:
+    """Where the open files of a process show whose first thread has ended; None where there is no other thread."""
+    tasks = "/proc/%d/task" % pid
+    if os.stat(tasks).st_nlink <= 3:  # itself, its parent, one thread: as every thread of the kernel
+        return None
+    return next(("%s/%s/fd" % (tasks, name) for name in os.listdir(tasks) if name != str(pid)), None)
 
 
 def user_name(uid: int) -> str:

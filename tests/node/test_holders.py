@@ -287,6 +287,38 @@ def test_a_process_of_another_user(machine):
 # -- processes that are hard to see ------------------------------------------------------------------------------------
 
 
+THREADED = """
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static void *work(void *at) { for (;;) pause(); return at; }
+int main(int count, char **names) {
+    pthread_t thread;
+    if (count != 2 || open(names[1], O_RDONLY) < 0 || pthread_create(&thread, 0, work, 0)) return 1;
+    puts("begun");
+    fflush(stdout);
+    pthread_exit(0);
+}
+"""
+
+
+def test_a_process_whose_first_thread_has_ended_goes_on_holding(machine, tmp_path):
+    """The kernel calls it a zombie and shows its open files below its other threads alone."""
+    (tmp_path / "threaded.c").write_text(THREADED)
+    subprocess.run(["cc", "-o", tmp_path / "threaded", tmp_path / "threaded.c", "-pthread"], check=True)
+    node = machine()
+    device = str(Path(node.env()["MIGPROV_DEV"]) / "nvidia0")
+    with subprocess.Popen([tmp_path / "threaded", device], stdout=subprocess.PIPE) as child:
+        try:
+            until(lambda: ") Z" in Path(f"/proc/{child.pid}/stat").read_text(), "the end of its first thread")
+            assert holders(node)[child.pid]["kind"] == "open"
+            reply = node.call("mig_mode", enabled=True, drain={"policy": "terminate", "timeout_s": 60})
+        finally:
+            child.kill()
+    assert reply["error"] is None and reply["steps"][0]["pid"] == child.pid
+
+
 def test_a_zombie_holds_nothing(machine):
     node = machine()
     code = """
