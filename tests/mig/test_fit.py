@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from migprov.mig.compute import _SIZES as SIZES
 from migprov.mig.errors import LayoutImpossible, UnknownProfile
-from migprov.mig.fit import Busy, fit
+from migprov.mig.fit import Busy, beside, fit
 from migprov.mig.wanted import WantedCompute, WantedInstance
 
 from .cards import A100, BASE, PRODUCTS, instance
@@ -160,6 +160,23 @@ def test_an_impossible_layout_says_why(key, names, reason):
         fit(PRODUCTS[key].card, (), IDLE, [WantedInstance(name) for name in names])
     assert reason in caught.value.message
     assert "the largest part that fits is" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("stays", "wanted", "rest"),
+    [
+        ([("3g.40gb", 0)], [("3g.40gb", None), ("3g.40gb", None)], ("3g.40gb",)),
+        ([("3g.40gb", 0)], [("3g.40gb", 4), ("3g.40gb", 0)], ("3g.40gb",)),
+        ([("3g.40gb", 0)], [("3g.40gb", 4)], ("3g.40gb",)),  # what stays stands elsewhere
+        ([("3g.40gb", 4)], [("3g.40gb", 4)], ()),
+        ([("7g.80gb", 0)], [("1g.10gb", None)], ()),
+        ([("2g.20gb", 2)], [("4g.40gb", None), ("1g.10gb", None)], ("1g.10gb",)),
+    ],
+)
+def test_what_has_a_place_beside_what_stays(stays, wanted, rest):
+    card = A100.card
+    kept = [instance(card, name, start, number) for number, (name, start) in enumerate(stays)]
+    assert beside(card, kept, [WantedInstance(*each) for each in wanted]) == rest
 
 
 def test_the_largest_part_is_named():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from migprov.mig import geometry
 from migprov.mig.compare import differences
 from migprov.mig.errors import BadRequest, NotMigCapable, UnknownGpu
 from migprov.mig.plan import plan
@@ -24,6 +25,21 @@ def test_a_gpu_is_named_by_index_uuid_or_pci_bus_id(selector):
 def test_a_selector_that_names_nothing_is_refused_with_what_there_is(selector):
     with pytest.raises(UnknownGpu, match=r"0 \(GPU-0, 00000000:07:00.0\)"):
         chosen(NODE, (selector,))
+
+
+@pytest.mark.parametrize(
+    ("device_id", "name", "key"),
+    [
+        ("0x000010DE", "NVIDIA A100-SXM4-80GB", "A100-80GB"),  # a board that the table does not know by its id
+        ("0x20B210DE", "NVIDIA A100 of somebody", "A100-80GB"),
+        ("0x20b210de", "", "A100-80GB"),
+        ("0x233010DE", "NVIDIA A100-SXM4-80GB", "A100-80GB"),  # the driver's name counts before the id
+        ("0x1EB810DE", "Tesla T4", None),
+    ],
+)
+def test_a_product_is_known_by_its_name_and_by_its_device_id(device_id, name, key):
+    found = geometry.find(device_id, name)
+    assert (found and found.key) == key
 
 
 def test_pci_bus_ids_have_one_form():
