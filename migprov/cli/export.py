@@ -11,6 +11,8 @@ from . import exits, output
 from .where import chosen, where_options
 from .work import work
 
+_SINGLE = "current"
+
 
 @click.command("export", short_help="the present layout, as a layout file")
 @where_options
@@ -34,16 +36,22 @@ def command(compatible: bool, **where: Any) -> None:
 
 
 def _print(results: list[Result], *, single: bool, compatible: bool) -> None:
+    from ..errors import BadRequest, MigprovError
     from ..layouts import export, export_many
 
     for result in results:
         if result.failed:
             exits.tell_node(result)
     states = {result.host: result.after or {} for result in results if not result.failed}
-    if states:
-        write = (
-            export(next(iter(states.values())), compatible=compatible)
-            if single
-            else export_many(states, compatible=compatible)
-        )
-        output.write(write)
+    if not states:
+        return
+    try:
+        if single:
+            ((host, state),) = states.items()
+            output.write(export(state, _SINGLE, compatible=compatible))
+        else:
+            output.write(export_many(states, compatible=compatible))
+    except BadRequest as error:
+        # It is about what the nodes are, which was asked for rightly.
+        message = f"{host}: {error.message.removeprefix(f'{_SINGLE}: ')}" if single else error.message
+        raise MigprovError(message, next=error.next) from None

@@ -36,7 +36,10 @@ def export_many(states: Mapping[str, State], *, compatible: bool = False) -> str
     lines: list[str] = ["version: v1", "mig-configs:"]
     empty: list[str] = []
     for name, state in states.items():
-        entries = _entries(state["gpus"], compatible)
+        try:
+            entries = _entries(state["gpus"], compatible)
+        except BadRequest as error:
+            raise BadRequest(f"{name}: {error.message}", next=error.next) from None
         notes = [f"  # {note}" for note in _notes(state["gpus"])]
         if entries:
             lines += [*notes, f"  {_key(name)}:", *entries]

@@ -307,3 +307,13 @@ def test_the_installed_command_is_this_one(migprov: Migprov) -> None:
         pytest.skip("migprov is not installed in this environment (make dev)")
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     assert done.stdout == migprov("--version").out
+
+
+def test_an_export_that_a_node_has_nothing_for_names_the_node(migprov: Migprov, make_fleet: Up) -> None:
+    fleet = make_fleet(nodes=2, gpus=["1xT4", "1xA100-80GB"])
+    answer = migprov("export", "-i", fleet.inventory, "--limit", "gpu1")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "Error: gpu1: there is no GPU with MIG whose layout could be exported.\n"
+    both = migprov("export", "-i", fleet.inventory)
+    assert (both.code, both.err) == (0, "")
+    assert "# gpu1 is left out: it has no GPU with MIG that answers" in both.out
