@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import BadRequest
+from ..errors import BadRequest, MigprovError
 
 
 def check(paths: Iterable[str | os.PathLike[str]], *, force: bool) -> None:
@@ -34,7 +34,7 @@ def write(path: str | os.PathLike[str], text: str) -> None:
     """Write a whole file or none of it; into a pipe or a device, which is never replaced by a file.
 
     Raises:
-        BadRequest: it cannot be written.
+        MigprovError: it cannot be written. What it holds was asked of nodes by now, so the request was a good one.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -55,7 +55,7 @@ def write(path: str | os.PathLike[str], text: str) -> None:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise BadRequest(f"{target} cannot be written: {error.strerror or error}") from None
+        raise MigprovError(f"{target} cannot be written: {error.strerror or error}") from None
 
 
 def _is_stream(path: str | os.PathLike[str]) -> bool:

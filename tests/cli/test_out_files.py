@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from migprov.cli import out_files
-from migprov.errors import BadRequest
+from migprov.cli import exits, out_files
+from migprov.errors import BadRequest, MigprovError
 
 
 def test_files_that_are_there_stay(tmp_path: Path) -> None:
@@ -43,3 +43,9 @@ def test_a_pipe_stays_one(tmp_path: Path, force: bool) -> None:
     reader.join(60)
     assert got == ["new"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_file_that_cannot_be_written_in_the_end_is_no_bad_request(tmp_path: Path) -> None:
+    with pytest.raises(MigprovError, match="cannot be written: No such file or directory") as caught:
+        out_files.write(tmp_path / "gone" / "x.yml", "new")
+    assert exits.of_error(caught.value) == exits.FAILED
