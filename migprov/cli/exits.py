@@ -15,7 +15,8 @@ DONE = 0
 BAD_REQUEST = 1
 """The request is wrong (usage, a layout file, an inventory). Nothing was contacted or changed."""
 FAILED = 2
-"""A node failed or refused. Also where others were unreachable: the worse news wins."""
+"""A node failed or refused. Also where others were unreachable: the worse news wins. Also where the answer itself could
+not be written (a full disk)."""
 UNREACHABLE = 4
 """One or more nodes were unreachable, and no other failed."""
 INTERRUPTED = 130
@@ -51,7 +52,7 @@ def tell_node(result: Result) -> None:
 
 
 def _tell(message: str, hint: str) -> None:
-    colour = "NO_COLOR" not in os.environ
+    colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     click.echo(f"{click.style('Error:', fg='red') if colour else 'Error:'} {message}", err=True)
     if hint and hint not in message:
         click.echo(f"Next: {hint}", err=True)
