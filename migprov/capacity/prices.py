@@ -19,6 +19,9 @@ from .strict_file import StrictFileError, product_hint
 VARIABLE = "mig_gpu_price"
 """The inventory's variable: a number, or a mapping of product to number."""
 
+MOST = 1e12
+"""Money for a card and hour, in whatever currency: what is more than that overflows in a fleet's sum."""
+
 OfHost = Callable[[str], Any]
 
 
@@ -80,6 +83,6 @@ def _price(given: Any, what: str) -> float:
         price = math.nan if isinstance(given, bool) else float(given)
     except (TypeError, ValueError):
         price = math.nan
-    if not 0 <= price < math.inf:
+    if not 0 <= price <= MOST:
         raise BadRequest(f"{what} must be the price of a card for one hour, a number such as 2.0, not {shown(given)}")
     return price

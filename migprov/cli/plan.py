@@ -48,7 +48,7 @@ _EXPLAINED = 5
     metavar="N",
     help="So many cards of each node stay free.",
 )
-@click.option("--price", type=Number(min=0), metavar="MONEY", help="What a card costs an hour.")
+@click.option("--price", type=Number(min=0, max=1e12), metavar="MONEY", help="What a card costs an hour.")
 @click.option("--prices", metavar="FILE", help="The same by product: lines such as 'A100-80GB: 2.0'.")
 @click.option("--explain", is_flag=True, help="The ways to cut every card that is cut, not only of those that change.")
 @click.option("--each", is_flag=True, help="Every node by itself, however many there are.")

@@ -23,11 +23,11 @@ _CURRENCY = 8
 @click.option("--before", metavar="FILE", help="What 'migprov info --json' or 'migprov audit --json' printed before.")
 @click.option("--after", metavar="FILE", help="What the same command printed after.")
 @click.option("--roll", metavar="ID", help="Tell also what this roll did; 'migprov status --all' has the ids.")
-@click.option("--price", type=Number(min=0), metavar="MONEY", help="What a card costs an hour.")
+@click.option("--price", type=Number(min=0, max=1e12), metavar="MONEY", help="What a card costs an hour.")
 @click.option("--currency", default="", metavar="TEXT", help="Put before amounts of money: '$', EUR.")
 @click.option(
     "--hours",
-    type=Number(min=0, min_open=True),
+    type=Number(min=0, min_open=True, max=1e9),
     default=720.0,
     show_default="720, a month of 30 days",
     metavar="H",

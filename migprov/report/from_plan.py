@@ -13,6 +13,7 @@ from typing import Any
 from ..capacity.account import HOURS, Account
 from ..capacity.account_plan import Stays, of_plan
 from ..capacity.model import Assignment, Bound, CardPlan, FleetCard, Instance, Place, Plan, Unplaced, Workload
+from ..capacity.prices import MOST
 from ..capacity.products import product
 from ..connect.shape import harmless
 from ..errors import BadRequest
@@ -135,7 +136,10 @@ def _instances(side: Mapping[str, Any], card: Mapping[str, Any]) -> tuple[Instan
 
 
 def _price(value: Any) -> float | None:
-    return None if value is None else float(value)
+    price = number(value)
+    if price is not None and not 0 <= price <= MOST:
+        raise ValueError(f"{value!r} is no price")
+    return price
 
 
 def _check_names(plan: Plan, kept: Sequence[Mapping[str, Any]], workloads: Sequence[Workload]) -> None:
