@@ -51,7 +51,7 @@ static int map(Store *store)
         close(store->fd);
         return EINVAL;
     }
-    store->root = geteuid() == 0 || geteuid() == status.st_uid;
+    store->owner = status.st_uid;
     int protection = PROT_READ | (store->writable ? PROT_WRITE : 0);
     store->state = mmap(NULL, sizeof(State), protection, MAP_SHARED, store->fd, 0);
     if (store->state == MAP_FAILED) {
@@ -125,6 +125,7 @@ void store_lock(Store *store)
         open_own(store);
     while (flock(store->fd, LOCK_EX) != 0 && errno == EINTR)
         continue;
+    store->root = geteuid() == 0 || geteuid() == store->owner;
 }
 
 void store_unlock(Store *store)

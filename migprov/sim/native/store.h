@@ -12,7 +12,9 @@ typedef struct {
     State *state;
     int fd;
     int writable; /* 0: another user's node; nothing this process does is stored or counted */
-    int root;     /* the caller owns the node (its state file), or is uid 0: root of the simulated machine */
+    uid_t owner;
+    int root;     /* the caller owns the node (its state file), or is uid 0: root of the simulated machine. As of the
+                   * present call, as a kernel sees it: a process may have given its rights away since it began. */
     int pid;      /* the process that opened fd: a lock is shared with forked children, so they open their own */
     dev_t device; /* of the file, with its number: by them it is known that fd still is ours */
     ino_t number;
