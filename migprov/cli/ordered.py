@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,8 +19,7 @@ def in_order(results: Iterable[Result], names: Sequence[str]) -> Iterator[Result
     """
     place = {name: number for number, name in enumerate(names)}
     next_place = 0
-    with tempfile.TemporaryFile() as file:
-        waiting = _Waiting(file)
+    with contextlib.closing(_Waiting()) as waiting:
         for result in results:
             if place[result.host] != next_place:
                 waiting.put(place[result.host], result)
@@ -34,11 +34,17 @@ def in_order(results: Iterable[Result], names: Sequence[str]) -> Iterator[Result
 
 
 class _Waiting:
-    """Results by their place, in a file."""
+    """Results by their place, in a file; in memory where there is no room for one: the nodes have done their part."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._where: dict[int, tuple[int, int]] = {}
+    def __init__(self) -> None:
+        self._file: IO[bytes] | None = None
+        self._where: dict[int, tuple[IO[bytes], int, int] | bytes] = {}
+        with contextlib.suppress(OSError):
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def __contains__(self, place: int) -> bool:
         return place in self._where
@@ -48,15 +54,24 @@ class _Waiting:
 
     def put(self, place: int, result: Result) -> None:
         data = json.dumps(vars(result)).encode()
-        start = self._file.seek(0, 2)
-        self._file.write(data)
-        self._where[place] = (start, len(data))
+        self._where[place] = data
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                start = self._file.seek(0, 2)
+                if self._file.write(data) == len(data):
+                    self._where[place] = (self._file, start, len(data))
 
     def take(self, place: int) -> Result:
-        start, length = self._where.pop(place)
-        self._file.seek(start)
-        fields = json.loads(self._file.read(length))
-        if not self._where:
-            self._file.seek(0)
-            self._file.truncate()
+        found = self._where.pop(place)
+        fields = json.loads(found if isinstance(found, bytes) else _read(*found))
+        if self._file is not None and not self._where:
+            self._file.truncate(0)
         return Result(**{**fields, "steps": tuple(fields["steps"]), "planned": tuple(fields["planned"])})
+
+
+def _read(file: IO[bytes], start: int, length: int) -> bytes:
+    file.seek(start)
+    data = b""
+    while len(data) < length and (more := file.read(length - len(data))):
+        data += more
+    return data

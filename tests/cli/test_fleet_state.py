@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -125,6 +127,23 @@ def results(*hosts: str) -> list[Result]:
 def test_results_are_told_in_the_inventorys_order(came: str) -> None:
     told = list(in_order(results(*came), "abcd"))
     assert told == results(*sorted(came))
+
+
+@pytest.mark.parametrize("most", [0, 100, 300])
+def test_results_wait_in_memory_where_the_disk_is_full(most: int) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    came = results(*"dbca")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        told = list(in_order(came, "abcd"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert told == results(*"abcd")
+
+
+def test_results_wait_in_memory_where_there_is_no_folder_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null/none")
+    assert list(in_order(results(*"dbca"), "abcd")) == results(*"abcd")
 
 
 def test_a_result_is_told_as_soon_as_it_is_its_turn() -> None:
