@@ -174,6 +174,32 @@ def test_a_gpu_without_mig_is_refused():
         plan(state(t4(0)), {0: TWO_3G})
 
 
+def test_work_in_a_compute_instance_that_would_go_is_named():
+    node = gpu(instances=(instance(CARD, "3g.40gb", 0, 1, [(0, 1), (1, 1)]),), processes=(process(7, 1, 1),))
+    with pytest.raises(GpuBusy) as caught:
+        plan(state(node), {0: WantedGpu(True, (WantedInstance("3g.40gb"),))})
+    assert [holder["pid"] for holder in caught.value.holders] == [7]
+
+
+@pytest.mark.parametrize(("busy", "gone"), [(0, [1, 2]), (1, [0]), (2, [0])])
+def test_which_compute_instances_go_depends_on_where_the_work_is(busy, gone):
+    inside = [(0, 1), (2, 1), (3, 1)]
+    node = gpu(instances=(instance(CARD, "4g.40gb", 0, 1, inside),), processes=(process(7, 1, busy),))
+    names = ("2c.4g.40gb", "1c.4g.40gb", "1c.4g.40gb")
+    wanted = WantedInstance("4g.40gb", None, tuple(WantedCompute(name) for name in names))
+    steps = plan(state(node), {0: WantedGpu(True, (wanted,))})
+    assert [step.ci_id for step in steps if step.action == "destroy_compute_instance"] == gone
+
+
+def test_an_agent_in_an_instance_does_not_make_others_go():
+    here = tuple(instance(CARD, "1g.10gb", start, number) for number, start in enumerate((0, 4, 5), 1))
+    wanted = {0: WantedGpu(True, tuple(WantedInstance(name) for name in ("3g.40gb", "1g.10gb", "1g.10gb")))}
+    agent = process(7, 1, 0)._replace(unit="nvidia-dcgm.service")
+    for there, gone in ((agent, [1]), (agent._replace(unit="asr.service"), [2, 3])):
+        steps = plan(state(gpu(instances=here, processes=(there,))), wanted)
+        assert [step.gi_id for step in steps if step.action == "destroy_gpu_instance"] == gone
+
+
 def test_a_lost_gpu_is_refused():
     with pytest.raises(GpuLost, match="fell off the bus"):
         plan(state(gpu(error=Trouble("gpu_lost", "it is lost: it fell off the bus"))), {0: TWO_3G})
