@@ -255,6 +255,12 @@ class Engine:
                     gpu=index,
                     next="look at before and after; another program may be changing this node",
                 )
+            elif now.needs_reset and Step(steps.RESET_GPU, index, was.uuid) in self._done:
+                self._failed[index] = EffectMissing(
+                    "%s: its reset reported success, and it still needs one: %s" % (now.label, now.needs_reset),
+                    gpu=index,
+                    next="reboot the node; where that does not help either, the card needs replacement",
+                )
             elif self._options.task == "drain":
                 self._compare_work(now)
 

@@ -121,3 +121,18 @@ def test_a_reset_that_a_hypervisor_refuses_is_told(machine):
     error = node.call("reset")["error"]
     assert error["code"] == "reset_refused"
     assert "hypervisor" in error["next"]
+
+
+def test_a_reset_that_reports_success_without_effect_is_not_believed(machine):
+    node = machine("2xA100-80GB")
+    node.sim.fault(0, remap_pending=True)
+    node.sim.fault(1, hypervisor=True)
+    smi = node.sim.directory / "bin" / "nvidia-smi"
+    smi.unlink()
+    smi.write_text("#!/bin/sh\n")
+    smi.chmod(0o755)
+    reply = node.call("reset", gpus=[0])
+    assert (reply["error"]["code"], reply["error"]["gpu"]) == ("effect_missing", 0)
+    assert "still needs one: rows of its memory" in reply["error"]["message"]
+    error = node.call("mig_mode", enabled=True, gpus=[1])["error"]
+    assert error["code"] == "reset_refused" and "left the MIG mode pending" in error["message"]
