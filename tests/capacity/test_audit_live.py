@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from migprov.sim.nodes import Fleet
 
+ME = getpass.getuser()
 OVERHEAD_MIB = 9
 """A process makes a card use a little more than the process does."""
 CUT = [{"devices": [1], "mig_enabled": True, "instances": [{"profile": "3g.40gb", "start": s} for s in (0, 4)]}]
@@ -73,8 +75,8 @@ def test_memory_of_cards_instances_and_workloads(make_fleet: FleetFactory) -> No
 
     at_work = {row.name: (row.workload, row.memory_peak_mib) for row in workload_rows(found.usages)}
     assert at_work == {
-        "gpu1/0": (Labels(command="python3", user="root", unit="asr.service"), 9830),
-        "gpu1/1 3g.40gb at 0": (Labels(container="ab" * 32, command="tritonserver", user="root"), 13722),
+        "gpu1/0": (Labels(command="python3", user=ME, unit="asr.service"), 9830),
+        "gpu1/1 3g.40gb at 0": (Labels(container="ab" * 32, command="tritonserver", user=ME), 13722),
     }
 
     verdicts = {f.usage.name: (f.verdict.kind, f.verdict.fits) for f in judged(found.usages).findings}
@@ -108,9 +110,9 @@ def test_a_peak_between_others_and_a_workload_that_ends(make_fleet: FleetFactory
     rows = {str(row.workload): row for row in box[0].usages}
     assert rows["None"].memory_peak_mib == 61000 + OVERHEAD_MIB
     assert rows["None"].covered < 0.5
-    assert (rows["peak (root)"].memory_peak_mib, rows["peak (root)"].current) == (60000, False)
-    assert (rows["base (root)"].memory_peak_mib, rows["base (root)"].current) == (1000, True)
-    assert rows["base (root)"].samples == rows["None"].samples > rows["peak (root)"].samples
+    assert (rows[f"peak ({ME})"].memory_peak_mib, rows[f"peak ({ME})"].current) == (60000, False)
+    assert (rows[f"base ({ME})"].memory_peak_mib, rows[f"base ({ME})"].current) == (1000, True)
+    assert rows[f"base ({ME})"].samples == rows["None"].samples > rows[f"peak ({ME})"].samples
     # Broken off after a part of the ten minutes: too little to judge by.
     assert [f.verdict.kind for f in judged(box[0].usages).findings] == ["unknown"]
 
