@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migprov.mig.errors import GpuBusy, GpuLost, NotMigCapable, UnknownProfile
+from migprov.mig.history import as_entries
 from migprov.mig.plan import plan, predict
 from migprov.mig.state import State, Trouble
 from migprov.mig.text import describe, describe_step
@@ -198,6 +199,15 @@ def test_an_agent_in_an_instance_does_not_make_others_go():
     for there, gone in ((agent, [1]), (agent._replace(unit="asr.service"), [2, 3])):
         steps = plan(state(gpu(instances=here, processes=(there,))), wanted)
         assert [step.gi_id for step in steps if step.action == "destroy_gpu_instance"] == gone
+
+
+def test_what_is_written_down_to_go_back_to_is_what_was_read():
+    troubled = gpu(1, error=Trouble("reset_required", "the GPU requires a reset"))
+    there = gpu(instances=(instance(CARD, "3g.40gb", 4, 2, [(1, 1)]),))
+    (kept,) = as_entries(state(there, troubled, t4(2), gpu(3)), {0, 1, 2})
+    inside = [{"profile": "1c.3g.40gb", "start": 1}]
+    assert kept["devices"] == ["GPU-0"]
+    assert kept["instances"] == [{"profile": "3g.40gb", "start": 4, "compute_instances": inside}]
 
 
 def test_a_lost_gpu_is_refused():

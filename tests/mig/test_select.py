@@ -89,6 +89,7 @@ def test_a_gpu_that_tells_nothing_may_be_meant_by_any_filter_and_keeps_no_other_
     assert sorted(wanted_gpus((gpu(0), lost, t4(2)), entries)) == [0, 1]
     known = lost._replace(device_id="0x1EB810DE")
     assert sorted(wanted_gpus((gpu(0), known), entries)) == [0]
+    assert sorted(wanted_gpus((gpu(0), lost), [Entry((1,), True, ONE)])) == [1]  # whether it has MIG is not known
     with pytest.raises(BadRequest, match="different things"):
         wanted_gpus((gpu(0), lost), [entries[0], Entry("all", False)])
 

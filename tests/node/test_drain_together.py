@@ -57,6 +57,13 @@ def test_who_obeys_has_time_to_save_though_another_uses_it_up(machine, tmp_path,
     assert sorted(ended(reply)) == sorted([int(stubborn), child.pid])
 
 
+def test_time_for_work_is_no_hang_of_the_driver(machine):
+    node = machine()
+    node.sim.hold(0, 100, ignores_term=True)
+    params = {"enabled": True, "drain": terminate(1.5)}
+    assert node.raw({"protocol": 1, "task": "mig_mode", "params": params, "step_limit_s": 1})["error"] is None
+
+
 def test_nobody_on_a_gpu_is_asked_to_end_when_one_must_not_be(monkeypatch):
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda *args: sent.append(args))

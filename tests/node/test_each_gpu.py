@@ -86,6 +86,28 @@ def test_where_a_service_does_not_stop_no_gpu_it_holds_is_begun(machine):
     assert {write["gpu"] for write in node.sim.writes()} == {1}
 
 
+def test_a_service_that_was_not_stopped_is_not_started(machine):
+    node = machine("2xA100-80GB")
+    node.sim.service("nvidia-dcgm", gpus=[1])
+    node.sim.fault(0, call=MODE, error="UNKNOWN")
+    reply = node.call("mig_mode", enabled=True, stop_on_error=True)
+    assert (reply["steps"], reply["changed"]) == ([], False)
+
+
+def test_a_card_that_somebody_else_changes_meanwhile_is_not_called_done(machine):
+    node = machine("2xH100-80GB-SXM")
+    work = node.sim.hold(1, 100)
+    drain = {"policy": "wait", "timeout_s": 600}
+    with running(node, "layout", entries=[entry("7g.80gb")], drain=drain) as run:
+        until(lambda: node.sim.write_count() == 3, "the first card's layout")
+        with state.changing(node.sim.directory / "state") as raw:
+            for instance in raw.gpus[0].gi:
+                instance.used = 0
+        node.sim.release(work)
+        reply = run.reply()
+    assert fates(reply) == {"0": ("failed", "effect_missing"), "1": ("done", None)}
+
+
 def test_a_lost_gpu_does_not_keep_those_that_a_filter_selects(machine):
     node = machine("3xA100-80GB")
     node.sim.fault(1, lost=True)
