@@ -13,7 +13,7 @@ import pytest
 from migprov.sim import state
 
 from .background import running, until
-from .conftest import Machine, entry
+from .conftest import Machine, entry, profiles
 from .test_journal import die
 
 MODE = "nvmlDeviceSetMigMode"
@@ -84,6 +84,16 @@ def test_where_a_service_does_not_stop_no_gpu_it_holds_is_begun(machine):
     reply = node.call("mig_mode", enabled=True)
     assert fates(reply) == {"0": ("refused", "service_failed"), "1": ("done", None), "2": ("refused", "service_failed")}
     assert {write["gpu"] for write in node.sim.writes()} == {1}
+
+
+def test_what_is_taken_back_on_one_card_stays_done_on_another(machine):
+    node = machine("2xH100-80GB-SXM")
+    node.layout("7g.80gb")
+    node.sim.fault(1, call="nvmlDeviceCreateGpuInstanceWithPlacement", error="UNKNOWN", times=1)
+    reply = node.layout("3g.40gb", "3g.40gb")
+    assert fates(reply) == {"0": ("done", None), "1": ("failed", "nvml")}
+    assert [profiles(reply, index) for index in (0, 1)] == [[("3g.40gb", 0), ("3g.40gb", 4)], [("7g.80gb", 0)]]
+    assert {step["gpu"] for step in reply["error"]["undone"]} == {1}
 
 
 def test_a_service_that_was_not_stopped_is_not_started(machine):
