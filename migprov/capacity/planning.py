@@ -12,6 +12,7 @@ import yaml
 from ..errors import BadRequest
 from ..fleet.grouped import hosts as some_hosts
 from ..layouts import loads
+from ..layouts.yaml_text import Dumper
 from ..result import Result
 from . import outcome, planner
 from .fleet_of import Fleet, Kept, as_product, fleet, in_use
@@ -117,7 +118,7 @@ def layouts_text(planned: Planned) -> str | None:
         of_layout[name].append(host)
     comments = [f"# {name}: {some_hosts(of_layout[name])}" for name in planned.layouts.configs]
     document = {"version": "v1", "mig-configs": dict(planned.layouts.configs)}
-    body = yaml.dump(document, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110)
+    body = yaml.dump(document, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=110)
     text = "\n".join(["# Written by migprov plan. Which nodes get which layout:", *comments, body])
     loads(text, "the planned layouts")  # what is written can be read
     return text
@@ -135,12 +136,5 @@ def inventory_text(planned: Planned, layout_file: str | os.PathLike[str]) -> str
         host: {"mig_layout": planned.layouts.of_host[host], "mig_layouts_file": path} for host in planned.order
     }
     document = {"all": {"hosts": variables, "children": {GROUP: {"hosts": dict.fromkeys(planned.order, None)}}}}
-    body = yaml.dump(document, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=1 << 20)
+    body = yaml.dump(document, Dumper=Dumper, sort_keys=False, default_flow_style=False, width=1 << 20)
     return f"# Written by migprov plan: the nodes that change, in the order in which to change them.\n{body}"
-
-
-class _Dumper(yaml.SafeDumper):
-    """Without anchors: two hosts that have the same are written out twice."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True

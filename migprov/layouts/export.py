@@ -15,6 +15,7 @@ from migprov.mig.names import parse
 
 from .document import resolve
 from .packing import pack
+from .yaml_text import is_text
 
 State = Mapping[str, Any]
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -129,6 +130,6 @@ def _counts(gpu: Mapping[str, Any], instances: Sequence[Mapping[str, Any]]) -> l
 
 
 def _key(name: str) -> str:
-    if _PLAIN_NAME.fullmatch(name) and isinstance(resolve(name), str):
+    if _PLAIN_NAME.fullmatch(name) and is_text(name) and isinstance(resolve(name), str):
         return name
     return str(yaml.safe_dump(name, default_style='"', width=1 << 20)).strip()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
+
+from ..layouts.yaml_text import Dumper
 
 
 @dataclass(frozen=True)
@@ -27,31 +28,11 @@ class File:
         return self.name.endswith((".yaml", ".yml"))
 
 
-class _Dumper(yaml.SafeDumper):
-    """Without anchors, long texts as blocks: for people and for readers that know no anchors."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-_NO_TEXT = re.compile(r"[yYnN]|0[oO][0-7_]+|[-+]?(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9_]+)?")
-"""What readers in Go take for a truth value or a number, and PyYAML does not: `y`, `1e3`, `08`."""
-
-
-def _text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in data else "'" if _NO_TEXT.fullmatch(data) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style=style)
-
-
-_Dumper.add_representer(str, _text)
-_Dumper.add_multi_representer(str, _text)  # names out of an inventory are of a kind of their own
-
-
 def documents(given: Iterable[Any], comments: Sequence[str] = ()) -> str:
     """YAML documents, one behind the other, with comments above them."""
     said = "".join(f"# {line}\n" if line else "#\n" for line in comments)
     bodies = [
-        yaml.dump(each, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=110)
+        yaml.dump(each, Dumper=Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=110)
         for each in given
     ]
     return said + "---\n".join(bodies)

@@ -77,6 +77,11 @@ def test_files_of_other_forms(text: str) -> None:
     assert after == {"version": "v1", "mig-configs": {**before, "migprov-voice": OURS}}
 
 
+def test_names_stay_texts_for_readers_in_go() -> None:
+    made = merged('mig-configs: {"1e3": [], "y": [], all: []}', "migprov-voice", OURS)
+    assert ("'1e3': []" in made, "'y': []" in made, " all: []" in made) == (True, True, True)
+
+
 NAMES = st.text("abc-.19", min_size=1, max_size=6).filter(lambda name: yaml.safe_load(f"{name}: 1") == {name: 1})
 CONFIGS = st.dictionaries(NAMES, st.just([{"devices": "all", "mig-enabled": False}]), max_size=4)
 

@@ -73,6 +73,11 @@ def test_what_cannot_be_exported_is_said() -> None:
         export(state(lost))
 
 
+@pytest.mark.parametrize("name", ["y", "N", "no", "08", "1e3"])
+def test_a_name_is_a_text_for_every_reader(name: str) -> None:
+    assert f'  "{name}":\n' in export(state(gpu(0)), name)
+
+
 def test_many_nodes_in_one_file() -> None:
     states = {
         "gpu-1.example.org": state(gpu(0, [instance("7g.80gb", 0)])),

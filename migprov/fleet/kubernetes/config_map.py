@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ...errors import BadRequest
+from ...layouts.yaml_text import Dumper
 
 PREFIX = "migprov-"
 _LABEL_LENGTH = 63
@@ -76,7 +77,7 @@ def merged(text: str, name: str, entries: Sequence[Mapping[str, Any]]) -> str:
     expected = {**document, "mig-configs": {**document["mig-configs"], name: wanted}}
     if not _is(made, expected):
         # In a form that lines cannot be put into: the content stays, the form does not.
-        made = yaml.safe_dump(expected, sort_keys=False)
+        made = yaml.dump(expected, Dumper=Dumper, sort_keys=False)
     return made
 
 
@@ -101,7 +102,7 @@ def _edited(text: str, name: str, wanted: list[dict[str, Any]]) -> str:
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     configs = next((value for key, value in root.value if key.value == "mig-configs"), None) if root else None
     if configs is None or not configs.value or configs.flow_style:
-        return yaml.safe_dump({**_document(text), "mig-configs": {name: wanted}}, sort_keys=False)
+        return yaml.dump({**_document(text), "mig-configs": {name: wanted}}, Dumper=Dumper, sort_keys=False)
     lines = text.splitlines(keepends=True)
     keys = [key.start_mark.line for key, _value in configs.value]
     start = end = keys[0]
@@ -112,7 +113,7 @@ def _edited(text: str, name: str, wanted: list[dict[str, Any]]) -> str:
             # Comments in between belong to what follows.
             while end > start + 1 and re.match(r"\s*(#|$)", lines[end - 1]):
                 end -= 1
-    block = yaml.safe_dump({name: wanted}, sort_keys=False)
+    block = yaml.dump({name: wanted}, Dumper=Dumper, sort_keys=False)
     ours = "".join(" " * configs.value[0][0].start_mark.column + line for line in block.splitlines(keepends=True))
     return "".join(lines[:start]) + ours + "".join(lines[end:])
 
