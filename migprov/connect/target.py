@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
@@ -62,6 +63,10 @@ class Target:
             check_word("user", self.user)
         if self.become_user is not None:
             check_word("become_user", self.become_user)
+        try:
+            shlex.split(self.become_exe)
+        except ValueError as error:
+            raise BadRequest(f"{self.name}: become_exe {self.become_exe!r} is no command line: {error}.") from error
         if self.port is not None and not 0 < self.port < 65536:
             raise BadRequest(f"{self.name}: port {self.port} is not between 1 and 65535.")
         if min(self.connect_timeout, self.timeout) <= 0:

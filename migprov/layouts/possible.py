@@ -112,9 +112,9 @@ def _gpus(layout: Layout, on: Product, device_id: str) -> list[Gpu]:
 def _problem(wanted: WantedGpu, on: Product) -> Problem | None:
     try:
         plan_gpu(Gpu(0, name=on.names[0], mig_capable=True), wanted, on.card)
-    except UnknownProfile as error:
+    except UnknownProfile:
         missing = next(each.profile for each in wanted.instances or () if not _has(on.card, each.profile))
-        return Problem(*_place(wanted.source), error.message, _nearest(missing, on.card))
+        return Problem(*_place(wanted.source), f"{on.key} has no profile {missing}", _nearest(missing, on.card))
     except MigError as error:
         return Problem(*_place(wanted.source), error.message, f"{error.next[:1].upper()}{error.next[1:]}.")
     return None
@@ -122,7 +122,7 @@ def _problem(wanted: WantedGpu, on: Product) -> Problem | None:
 
 def _not_meant(layout: Layout, on: Product) -> Problem:
     filters = dict.fromkeys(each for entry in layout.entries for each in entry.device_filter or ())
-    message = f"no entry of layout {shown(layout.name)} is for a {on.key}: their device-filter names {join(filters)}"
+    message = f"no entry of layout {shown(layout.name)} is for {on.key}: their device-filter names {join(filters)}"
     boards = ", ".join(f"{short}{_VENDOR}" for short in on.device_ids)
     return Problem(*_place(layout.entries[0].source), message, f"It is {boards}.")
 

@@ -143,7 +143,7 @@ def _impossible(card: Card, wants: Sequence[Want], reason: Optional[str], gpu: O
     why = reason or "no placement holds them all: their memory slices overlap (%d slices)" % card.memory_slices
     part = next(_largest_parts(card, wants), ())
     return LayoutImpossible(
-        "%s cannot be placed together on a %s: %s; the largest part that fits is %s"
+        "%s cannot be placed together on one %s: %s; the largest part that fits is %s"
         % (names, card.product, why, count_names(want.profile.name for want in part)),
         gpu=gpu,
         next="ask for what fits, or move an instance to another GPU",

@@ -101,7 +101,7 @@ def plan_gpu(gpu: Gpu, wanted: WantedGpu, card: Optional[Card], drain: Drain = _
         if not wanted.mig_enabled:
             return []
         raise NotMigCapable(
-            "%s, a %s, has no MIG" % (gpu.label, gpu.name), gpu=gpu.index, next="keep this GPU out of the layout"
+            "%s, %s, has no MIG" % (gpu.label, gpu.name), gpu=gpu.index, next="keep this GPU out of the layout"
         )
     if not wanted.mig_enabled:
         return _disable(gpu, drain)
@@ -110,7 +110,7 @@ def plan_gpu(gpu: Gpu, wanted: WantedGpu, card: Optional[Card], drain: Drain = _
         return mode
     if card is None:
         raise UnknownProfile(
-            "%s, a %s: its driver tells no profiles while MIG is off, and the product table does not know it"
+            "%s, %s: its driver tells no profiles while MIG is off, and the product table does not know it"
             % (gpu.label, gpu.name),
             gpu=gpu.index,
             next="enable MIG mode first (task mig_mode), then apply the layout",

@@ -61,7 +61,7 @@ class Card(NamedTuple):
             if wanted in profile.aliases:
                 return profile
         raise UnknownProfile(
-            "a %s has no profile %s; it has %s"
+            "%s has no profile %s; it has %s"
             % (self.product, wanted, ", ".join(profile.name for profile in self.profiles) or "none"),
             gpu=gpu,
             next="use one of its own profiles, or keep this GPU out of the layout with devices or device-filter",

@@ -36,7 +36,7 @@ def wanted_gpus(gpus: Sequence[Gpu], entries: Sequence[Entry]) -> Dict[int, Want
             if gpu.error is None and not gpu.mig_capable and entry.mig_enabled:
                 if named:
                     raise NotMigCapable(
-                        "%s, a %s, has no MIG, and %s names it" % (gpu.label, gpu.name, _source(entry)),
+                        "%s, %s, has no MIG, and %s names it" % (gpu.label, gpu.name, _source(entry)),
                         gpu=gpu.index,
                         next="take this GPU out of the layout",
                     )

@@ -37,7 +37,7 @@ def check(installed: str, gpus: Iterable[Gpu], least: Optional[str]) -> List[Dic
         found.append({"gpu": gpu.index, "name": gpu.name, "minimum": needed, "installed": installed})
         if needed is not None and version(installed) < version(needed):
             raise DriverTooOld(
-                "%s, a %s, needs driver %s or newer for %s, and this node has %s"
+                "%s, %s, needs driver %s or newer for %s, and this node has %s"
                 % (gpu.label, gpu.name, needed, "this layout" if least else "MIG", installed),
                 gpu=gpu.index,
                 next="upgrade the driver; nothing was changed",

@@ -17,8 +17,8 @@ def test_the_list(migprov: Migprov, layouts: Path) -> None:
     lines = answer.out.splitlines()
     assert [line for line in lines if not line.startswith(" ")] == ["voice", "seven", "impossible"]
     assert lines[1] == f"  can be made on {', '.join(HERE)}"
-    assert f"  not on A100-40GB: {layouts}:4: a A100-40GB has no profile 3g.40gb; it has " in answer.out
-    assert f"  not on A100-80GB: {layouts}:15: 4g.40gb x 2 cannot be placed together on a A100-80GB: " in answer.out
+    assert f"  not on A100-40GB: {layouts}:4: A100-40GB has no profile 3g.40gb. Did you mean 3g.20gb?" in answer.out
+    assert f"  not on A100-80GB: {layouts}:15: 4g.40gb x 2 cannot be placed together on one A100-80GB: " in answer.out
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,8 @@ def test_words_are_quoted(tmp_path: Path):
     # The user names no shell could read never get that far; the program to become with is quoted.
     with pytest.raises(errors.BadRequest):
         Target("gpu1", become=True, become_user="root; touch x")
+    with pytest.raises(errors.BadRequest, match=r"gpu1: become_exe .* is no command line: No closing quotation"):
+        Target("gpu1", become=True, become_exe="sudo 'x")
     target = Target("localhost", connection="local", become=True, become_exe=f"{tmp_path}/$(touch {tmp_path}/x)")
     with pytest.raises(errors.NodeError):
         call(LocalConnection(target), target, INFO)

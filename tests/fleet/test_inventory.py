@@ -171,6 +171,7 @@ def test_a_passphrase_goes_to_the_key(write: Write) -> None:
         ("ansible_become: true, ansible_become_password: secret-word", "ansible_become_password"),
         ("ansible_become: true, ansible_become_flags: '-i'", "ansible_become_flags"),
         ("ansible_become: perhaps", "ansible_become"),
+        ('ansible_become: true, ansible_become_exe: "sudo \'x"', "become_exe"),
         ("ansible_ssh_common_args: '-o HostKeyAlias=other'", "ansible_ssh_common_args"),
         ("ansible_ssh_common_args: '-o PreferredAuthentications=password'", "ansible_ssh_common_args"),
         ("ansible_ssh_common_args: '-W a:1'", "ansible_ssh_common_args"),

@@ -62,9 +62,9 @@ def test_the_first_check_is_about_what_each_node_gets() -> None:
     [
         ("", "", "notebooks\n  can be made on H100-80GB-SXM\n"),
         ('"3g.40gb": 2', '"3g.40g": 2', "layouts.yml:11: '3g.40g' is not a MIG profile name"),
-        ('"3g.40gb": 2', '"3g.20gb": 2', "layouts.yml:8: a A100-80GB has no profile 3g.20gb"),
-        ('"3g.40gb": 2', '"3g.40gb": 3', "layouts.yml:8: 3g.40gb x 3 cannot be placed together on a A100-80GB"),
-        ('"1g.10gb": 7', '"1g.10gb": 8', "layouts.yml:14: 1g.10gb x 8 cannot be placed together on a H100-80GB-SXM"),
+        ('"3g.40gb": 2', '"3g.20gb": 2', "layouts.yml:8: A100-80GB has no profile 3g.20gb"),
+        ('"3g.40gb": 2', '"3g.40gb": 3', "layouts.yml:8: 3g.40gb x 3 cannot be placed together on one A100-80GB"),
+        ('"1g.10gb": 7', '"1g.10gb": 8', "layouts.yml:14: 1g.10gb x 8 cannot be placed together on one H100-80GB-SXM"),
     ],
 )
 def test_it_finds_what_is_wrong(
