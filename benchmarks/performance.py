@@ -51,7 +51,7 @@ class Size:
     cases: int
 
 
-FULL = Size(nodes=64, rounds=3, play_nodes=16, noop_rounds=25, cards=20_000, cases=300)
+FULL = Size(nodes=64, rounds=5, play_nodes=16, noop_rounds=25, cards=20_000, cases=300)
 QUICK_WITHOUT = ("thousand", "traps")
 QUICK = Size(nodes=8, rounds=2, play_nodes=3, noop_rounds=7, cards=2_000, cases=30)
 
