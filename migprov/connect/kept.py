@@ -5,10 +5,13 @@ Nothing is imported here but what every Python has in it, and a module of the pr
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 import sys
 from _frozen_importlib import ModuleSpec
+
+_COLLECT_AFTER = 100_000  # new containers; Python's own 700 is reached dozens of times by the imports alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,4 +76,6 @@ def run(twin: Twin, root: str, descriptor: int, request: str) -> None:
     if request != "-":
         os.dup2(os.open(request, os.O_RDONLY), 0)
     sys.argv[:] = [root]
+    # A request is answered before there is anything worth collecting; one that waits for hours still collects.
+    gc.set_threshold(_COLLECT_AFTER)
     exec(offer(twin, root, descriptor).code("__main__"), {"__name__": "__main__"})

@@ -22,9 +22,8 @@ TWIN = "migprov_twin"  # what the bootstrap calls to keep the program compiled
 _TWIN_PARTS = ("kept.py", "twin.py")
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _MAIN = f"""\
-import sys
-from {PACKAGE}.node.__main__ import main
-sys.exit(main())
+from {PACKAGE}.node.__main__ import end, main
+end(main())
 """
 
 
