@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..mig import steps
@@ -19,6 +20,7 @@ MAX_TEXT = 20_000
 """Characters of one text; what is longer is cut."""
 _MOST = 10_000  # processes, steps, differences, changes
 _MOST_GPUS = 64
+_LONGEST_PROFILE = 200
 _MOST_INSTANCES = 16  # GPU instances of a GPU, compute instances of a GPU instance
 
 Check = Callable[[Any], str | None]
@@ -39,24 +41,26 @@ def harmless(value: Any, depth: int = 0) -> Any:
     Raises:
         ValueError: nested more than `MAX_DEPTH` levels deep, or a number that JSON does not have.
     """
-    if isinstance(value, str):
+    kind = type(value)  # exactly those that a JSON text is read as; this runs for each of the thousands of values
+    if kind is str:
         return printable(value)
-    if isinstance(value, float) and not math.isfinite(value):
+    if kind is float and not math.isfinite(value):
         raise ValueError("a number is not finite")
-    if not isinstance(value, dict | list):
+    if kind is not dict and kind is not list:
         return value
     if depth >= MAX_DEPTH:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
-    if isinstance(value, list):
-        return [harmless(each, depth + 1) for each in value]
-    return {printable(key): harmless(each, depth + 1) for key, each in value.items()}
+    depth += 1
+    if kind is list:
+        return [harmless(each, depth) for each in value]
+    return {printable(key): harmless(each, depth) for key, each in value.items()}
 
 
 def printable(text: str) -> str:
     """The text, at most `MAX_TEXT` characters of it, with `?` for what cannot be printed and a space for a line end."""
     if len(text) > MAX_TEXT:
         text = f"{text[:MAX_TEXT]}..."
-    if text.isprintable():
+    elif text.isprintable():
         return text
     return "".join(one if one.isprintable() else " " if one.isspace() else "?" for one in text)
 
@@ -93,10 +97,15 @@ def _number(value: Any) -> str | None:
 def _profile(value: Any) -> str | None:
     if not isinstance(value, str):
         return _WRONG
-    if value.startswith("profile "):  # one that this driver has no name for
+    return _is_no_profile(value) if len(value) <= _LONGEST_PROFILE else " is no profile"
+
+
+@lru_cache(1024)  # the nodes of a fleet tell the same few names
+def _is_no_profile(name: str) -> str | None:
+    if name.startswith("profile "):  # one that this driver has no name for
         return None
     try:
-        parse(value)
+        parse(name)
     except BadProfileName:
         return " is no profile"
     return None
