@@ -22,6 +22,7 @@ def phases(digest: str, request: str) -> dict:
         twin = marshal.loads(file.read()[4:])  # noqa: S302
     inside: dict = {}
     exec(twin[0], inside)  # noqa: S102
+    inside["gc"].set_threshold(inside["_COLLECT_AFTER"])
     inside["offer"](twin, digest, -1)
     import migprov_node.node.__main__ as main  # type: ignore[import-not-found]
     import pynvml
