@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ OTHER_PAGES = {
     "performance-16-cores.md": "[performance.md](performance.md) has the same on two cores.",
     "performance-32-cores.md": "[performance.md](performance.md) has the same on two cores.",
 }
+WITHIN = "the program's phases, from within"
 PARTS = ("state", "thousand", "play", "noop", "planner", "traps")
 TASKS = {
     "Ansible's `command`": "command: 'true'",
@@ -119,21 +121,25 @@ def play(size: Size) -> str:
 
 def apply_again(size: Size) -> str:
     """The no-op apply, and what of it is spent where."""
+    runs: list[dict[str, float]] = []
     with noop.one_node() as node:
         calls = node.calls(node.apply), node.calls(node.info)
-        taken = side_by_side(node.ways(), size.noop_rounds)
-        runs = [node.phases() for _ in range(size.noop_rounds)]
+
+        def within() -> float:
+            runs.append(node.phases())
+            return sum(runs[-1][name] for name in PHASES)
+
+        taken = side_by_side({**node.ways(), WITHIN: within}, size.noop_rounds)
     ms = 0.001
-    rows = [(name, each.cell(ms, 1)) for name, each in taken.items()]
+    rows = [(name, each.cell(ms, 1)) for name, each in taken.items() if name != WITHIN]
     phases = {name: Taken(tuple(run[name] for run in runs)) for name in (*PHASES, "driver")}
-    flags = taken[noop.BARE_FLAGS]
-    inside = sum(phases[name].median for name in PHASES)
-    rest = taken[noop.NOOP].median - flags.median - inside
+    before = Taken(tuple(a - b for a, b in zip(taken[noop.NOOP].seconds, taken[WITHIN].seconds, strict=True)))
     spent = [
-        ("Python itself (`-E -s -S`)", flags.cell(ms, 1)),
-        ("shell and bootstrap (find, check and load the compiled program): the rest", f"{rest / ms:.1f}"),
-        ("imports", phases["imports"].cell(ms, 1)),
-        *((name, phases[name].cell(ms, 1)) for name in PHASES[1:]),
+        (
+            "shell, Python's start, the compiled program found, checked and loaded: the rest",
+            f"{before.median / ms:.1f}",
+        ),
+        *((name, phases[name].cell(ms, 1)) for name in PHASES),
         ("of these inside the driver's library", phases["driver"].cell(ms, 1)),
     ]
     more = taken[noop.NOOP].median - taken[noop.PASS].median - phases["driver"].median
@@ -167,6 +173,7 @@ def main() -> int:
     parser.add_argument("--leave-out", default="", metavar="PARTS", help=f"of {', '.join(PARTS)}; separated by commas")
     parser.add_argument("--output", type=Path, help=f"default: {PAGE.relative_to(ROOT)}; quick: standard output")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # simulated nodes go down first
     size = QUICK if given.quick else FULL
     without = {*given.leave_out.split(","), *(QUICK_WITHOUT if given.quick else ())} - {""}
     if without - set(PARTS):
