@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from migprov.node import processes
+from migprov.sim.build import compiler
 
 from .background import until
 from .conftest import Machine, entry
@@ -39,7 +40,7 @@ int main(int count, char **names) {
 def test_a_process_whose_first_thread_has_ended_goes_on_holding(machine, tmp_path):
     """The kernel calls it a zombie and shows its open files below its other threads alone."""
     (tmp_path / "threaded.c").write_text(THREADED)
-    subprocess.run(["cc", "-o", tmp_path / "threaded", tmp_path / "threaded.c", "-pthread"], check=True)
+    subprocess.run([*compiler(), "-o", tmp_path / "threaded", tmp_path / "threaded.c", "-pthread"], check=True)
     node = machine()
     device = str(Path(node.env()["MIGPROV_DEV"]) / "nvidia0")
     with subprocess.Popen([tmp_path / "threaded", device], stdout=subprocess.PIPE) as child:
